@@ -1,0 +1,1 @@
+"""Pure tensor code: encoders, losses and methods. Imports torch and itself, nothing else."""

@@ -1,0 +1,1 @@
+"""Online: answers next items and intents from a bundle. Never imports torch."""

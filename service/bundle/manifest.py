@@ -1,0 +1,56 @@
+"""What a bundle says of itself: shapes, counts, metrics and the digest of every file."""
+
+import hashlib
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT_VERSION: Literal[1] = 1
+ID_DIGITS = 16
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileDigest(_Strict):
+    """Size in bytes and SHA-256 of one file."""
+
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class IntentSpace(_Strict):
+    """How many intents there are and where they come from."""
+
+    count: int = Field(ge=1)
+    post_hoc: bool = Field(description="found by K-means at export, because the method learns none of its own")
+    meaning: str = Field(description="what the method's intent weights are")
+
+
+class Manifest(_Strict):
+    """`manifest.json`. Its SHA-256 is the tail of the bundle id, so nothing can be altered unseen."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    method: str
+    next_item_loss: str
+    created: str = Field(description="RFC 3339, UTC")
+    max_length: int = Field(ge=1, description="newest items of a history that the encoder reads")
+    dimensions: int = Field(ge=1, description="D of the item, query and prototype vectors")
+    query_vectors: int = Field(ge=1, description="Q; an item's score is the best of its Q inner products")
+    items: int = Field(ge=1, description="V, the size of the catalogue")
+    intents: IntentSpace
+    training_users: int = Field(ge=0)
+    training_interactions: int = Field(ge=0)
+    metrics: dict[str, dict[str, float]] = Field(default={}, description="split -> metric -> value")
+    intent_report: dict[str, float] = {}
+    config: dict[str, Any] = Field(default={}, description="the training configuration")
+    data_fingerprint: str
+    parent: str | None = None
+    files: dict[str, FileDigest]
+
+
+def manifest_digits(manifest_json: bytes) -> str:
+    """The digits that bind a bundle id to its manifest."""
+    return hashlib.sha256(manifest_json).hexdigest()[:ID_DIGITS]

@@ -1,0 +1,83 @@
+"""Top-k items for histories: encode, search, merge, drop what must not be shown."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.bundle.files import Bundle
+from service.bundle.inputs import Rows
+from service.inference.encoder import Encoder, Encoding, Floats
+from service.inference.merge import merge
+from service.inference.retrieval import VectorIndex
+
+SIMILAR_DEPTH = 10  # long vectors crowd a search by inner product: look this much deeper, then rank by cosine
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Item rows, best first, with their scores. Shorter than asked only when the catalogue is exhausted."""
+
+    rows: Rows
+    scores: Floats
+
+
+class Recommender:
+    """One bundle's encoder and indices. Thread-safe: nothing changes after construction."""
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1, providers: Sequence[str] = ()) -> None:
+        """Raise ValueError when the bundle's parts do not fit each other."""
+        manifest = bundle.manifest
+        self.encoder = Encoder(bundle.encoder, max_length=manifest.max_length, threads=threads, providers=providers)
+        self.items = VectorIndex(bundle.item_index, first=1)
+        self.intents = VectorIndex(bundle.intent_index, first=0)
+        for part, found, wanted in (
+            ("items.faiss vectors", len(self.items), manifest.items),
+            ("intents.faiss vectors", len(self.intents), manifest.intents.count),
+            ("items.faiss dimensions", self.items.dimensions, manifest.dimensions),
+            ("intents.faiss dimensions", self.intents.dimensions, manifest.dimensions),
+        ):
+            if found != wanted:
+                raise ValueError(f"{bundle.bundle_id}: {part} should be {wanted}, found {found}")
+
+    def encode(self, histories: Sequence[Sequence[int] | Rows]) -> Encoding:
+        """Query vectors (B, Q, D) and intent weights (B, K) of B histories of item rows."""
+        return self.encoder.encode(histories)
+
+    def rank(self, query_vectors: Floats, k: int, excluded: Sequence[AbstractSet[int]]) -> list[Ranking]:
+        """The best k items for each of B queries (B, Q, D), without those in its `excluded` rows.
+
+        The search goes as deep as the exclusions require, so a list is short only when nothing is left.
+        """
+        batch, queries, dimensions = query_vectors.shape
+        depth = k + max((len(rows) for rows in excluded), default=0)
+        scores, rows = self.items.search(query_vectors.reshape(batch * queries, dimensions), depth)
+        scores, rows = scores.reshape(batch, queries, -1), rows.reshape(batch, queries, -1)
+        return [self._keep(*merge(scores[i], rows[i]), k, excluded[i]) for i in range(batch)]
+
+    @staticmethod
+    def _keep(scores: Floats, rows: Rows, k: int, excluded: AbstractSet[int]) -> Ranking:
+        if excluded:
+            kept = ~np.isin(rows, np.fromiter(excluded, dtype=np.int64, count=len(excluded)))
+            scores, rows = scores[kept], rows[kept]
+        return Ranking(rows=rows[:k], scores=scores[:k])
+
+    def similar(self, row: int, k: int) -> Ranking:
+        """The k items most like `row` by cosine, itself left out, among the nearest by inner product."""
+        vector = self.items.vector(row)
+        rows = self.items.search(vector[None], 1 + k * SIMILAR_DEPTH)[1][0]
+        candidates = np.stack([self.items.vector(int(candidate)) for candidate in rows])
+        lengths = np.linalg.norm(candidates, axis=1) * np.linalg.norm(vector)
+        cosines = candidates @ vector / np.maximum(lengths, np.finfo(np.float32).tiny)
+        return self._keep(*merge(cosines[None], rows[None]), k, {row})
+
+    def intent_items(self, intent_id: int, k: int) -> Ranking:
+        """The k items nearest to an intent's prototype by inner product."""
+        scores, rows = merge(*self.items.search(self.intents.vector(intent_id)[None], k))
+        return Ranking(rows=rows, scores=scores)
+
+    def intent_neighbours(self, intent_id: int, k: int) -> Ranking:
+        """The k intents whose prototypes have the largest inner product with this one's, itself left out."""
+        scores, rows = merge(*self.intents.search(self.intents.vector(intent_id)[None], k + 1))
+        return self._keep(scores, rows, k, {intent_id})

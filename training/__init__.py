@@ -1,0 +1,1 @@
+"""Offline: an interaction log goes in, a bundle comes out."""
