@@ -22,7 +22,7 @@ class Item(BaseModel):
 
 
 class IntentItem(BaseModel):
-    """An item that stands for an intent, with the inner product of its vector and the prototype."""
+    """An item typical of an intent: score = p(item | intent) ln(p(item | intent) / p(item))."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,0 +1,154 @@
+"""`intently-train`: from a log to a bundle, and what can be asked of a bundle offline."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.cli_data import prepare_command, synthesize_command
+
+app = typer.Typer(
+    help="Train intent-aware sequential recommenders and publish them as bundles.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.command("prepare")(prepare_command)
+app.command("synthesize")(synthesize_command)
+
+DataDirectory = Annotated[Path, typer.Option("--data", help="Prepared dataset (intently-train prepare).")]
+ResultsFile = Annotated[Path | None, typer.Option("--results", help="Append the result to this JSONL file.")]
+BundlePath = Annotated[Path, typer.Argument(help="A bundle, or a directory whose newest bundle is taken.")]
+SplitOption = Annotated[str, typer.Option("--split", help="validation or test.")]
+
+
+@app.command()
+def run(
+    config: Annotated[str, typer.Argument(help="A YAML file, or the name of a built-in configuration.")],
+    data: DataDirectory,
+    out: Annotated[Path, typer.Option("--out", help="Bundle root; the bundle becomes a directory in it.")],
+    work: Annotated[Path | None, typer.Option(help="Checkpoint, run log, curves. Default: runs/CONFIG-DATA.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in --work.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    seed: Annotated[int | None, typer.Option(help="Instead of the configuration's seed.")] = None,
+    results: ResultsFile = None,
+) -> None:
+    """Train one method, evaluate it and publish its bundle.
+
+    \b
+    intently-train run sasrec --data data/beauty --out bundles
+    intently-train run my.yaml --data data/beauty --out bundles --resume
+    """
+    from training.config import TrainingConfig
+    from training.pipeline import run_training
+
+    with _refusals():
+        loaded = TrainingConfig.load(config)
+        if seed is not None:
+            loaded = loaded.model_copy(update={"training": loaded.training.model_copy(update={"seed": seed})})
+        folder = work or Path("runs") / f"{Path(config).stem}-{data.resolve().name}"
+        finished = run_training(loaded, data=data, out=out, work=folder, resume=resume, device=device)
+    typer.echo(finished.summary())
+    if results:
+        from training.results import record
+
+        for split in finished.metrics:
+            record(results, kind="accuracy", **finished.result(loaded, split))
+
+
+@app.command()
+def evaluate(bundle: BundlePath, data: DataDirectory, split: SplitOption = "test", results: ResultsFile = None) -> None:
+    """Score a published bundle through the path that serves it (ONNX Runtime, FAISS).
+
+    \b
+    intently-train evaluate bundles --data data/beauty
+    """
+    from training.bundle_evaluation import evaluate_bundle
+
+    with _refusals():
+        scored = evaluate_bundle(bundle, data, split)
+    _print_metrics(scored.metrics)
+    if scored.largest_difference is not None:
+        typer.echo(f"largest difference to the training evaluation: {scored.largest_difference:.2e}")
+    if results:
+        from training.results import record
+
+        record(results, kind="accuracy", **scored.result())
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="Bundle A.")],
+    second: Annotated[Path, typer.Argument(help="Bundle B.")],
+    data: DataDirectory,
+    split: SplitOption = "test",
+    results: ResultsFile = None,
+) -> None:
+    """Compare two bundles by a paired bootstrap over users: difference A - B, 95 % interval, p-value.
+
+    \b
+    intently-train compare bundles/iclrec-beauty-... bundles/sasrec-beauty-... --data data/beauty
+    """
+    from training.bundle_evaluation import compare_bundles
+
+    with _refusals():
+        comparisons = compare_bundles(first, second, data, split)
+    for metric, found in comparisons.items():
+        typer.echo(
+            f"{metric:8} {found.difference:+.5f}  95 % [{found.low:+.5f}, {found.high:+.5f}]  p = {found.p_value:.4f}"
+        )
+    if results:
+        from training.results import record
+
+        compared = {metric: vars(found) for metric, found in comparisons.items()}
+        record(results, kind="accuracy", dataset=data.name, split=split, compared=[first.name, second.name], **compared)
+
+
+@app.command()
+def baseline(
+    name: Annotated[str, typer.Argument(help="popularity or cooccurrence.")],
+    data: DataDirectory,
+    split: SplitOption = "test",
+    results: ResultsFile = None,
+) -> None:
+    """Score a baseline without learning under the same protocol.
+
+    \b
+    intently-train baseline cooccurrence --data data/beauty
+    """
+    from training.bundle_evaluation import evaluate_baseline
+
+    with _refusals():
+        scored = evaluate_baseline(name, data, split)
+    _print_metrics(scored.metrics)
+    if results:
+        from training.results import record
+
+        record(results, kind="accuracy", **scored.result())
+
+
+def _print_metrics(metrics: dict[str, float]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None)
+    for name, value in metrics.items():
+        table.add_row(name, f"{value:.5f}")
+    Console().print(table)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn a refusal into one sentence on stderr and exit code 2."""
+    from service.bundle.files import BundleError
+
+    try:
+        yield
+    except (ValueError, FileNotFoundError, BundleError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+if __name__ == "__main__":
+    app()

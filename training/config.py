@@ -1,0 +1,58 @@
+"""One training run as a YAML file."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.encoder import EncoderOptions
+from models.methods.base import NextItemLoss
+
+BUILT_IN = Path(__file__).parent / "configs"
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the message names the file and the field."""
+
+
+class LoopOptions(BaseModel):
+    """How long and how fast to learn."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 1
+    batch_size: int = Field(default=256, ge=2, description="sequences a step")
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_epochs: int = Field(default=200, ge=1)
+    patience: int = Field(default=10, ge=1, description="epochs without a better validation NDCG@20 before stopping")
+    evaluate_every: int = Field(default=1, ge=1, description="epochs between validations")
+
+
+class TrainingConfig(BaseModel):
+    """What to train. Field names are those of the YAML."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None = Field(default=None, description="of the bundle; default: method-dataset")
+    method: str
+    next_item_loss: NextItemLoss = "ce"
+    flavour: Literal["default", "paper"] = "default"
+    encoder: EncoderOptions = EncoderOptions()
+    options: dict[str, Any] = {}
+    training: LoopOptions = LoopOptions()
+
+    @classmethod
+    def load(cls, source: str) -> Self:
+        """Read a YAML file, or a built-in configuration by its name. Raises ConfigError."""
+        path = Path(source)
+        if not path.is_file():
+            path = BUILT_IN / f"{source}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(found.stem for found in BUILT_IN.glob("*.yaml")))
+            raise ConfigError(f"{source} is neither a file nor a built-in configuration ({known})")
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text()))
+        except (ValidationError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path}: {error}") from error

@@ -1,0 +1,73 @@
+"""Full-catalogue ranking with the history masked: in torch while training, through a bundle once published."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.methods.base import IntentMethod
+from service.inference.recommender import Recommender
+from training.batches import packed_batches
+from training.metrics import DEPTH
+from training.sequences import Integers, Sequences, Split
+
+BATCH = 512
+
+
+@torch.no_grad()
+def top_rows_of_method(method: IntentMethod, split: Split, device: torch.device) -> Integers:
+    """The best DEPTH item rows for each history (N, DEPTH), through `encode`; its own items are left out."""
+    method.eval()
+    items = method.encoder.item_vectors()
+    lists = np.zeros((len(split.targets), DEPTH), dtype=np.int64)
+    for numbers, rows, lengths in packed_batches(
+        split.histories, max_length=method.encoder.max_length, batch_size=BATCH, device=device
+    ):
+        queries = method.encode(rows, lengths).query_vectors
+        scores = torch.stack([query @ items.T for query in queries.unbind(1)]).amax(0)
+        users, seen = _seen(split.histories, numbers)
+        scores[users.to(device), seen.to(device) - 1] = float("-inf")
+        depth = min(DEPTH, scores.shape[1])
+        best, found = scores.topk(depth, dim=1)
+        lists[numbers.cpu().numpy(), :depth] = torch.where(best.isinf(), 0, found + 1).cpu().numpy()
+    return lists
+
+
+def top_rows_of_recommender(recommender: Recommender, split: Split, progress: Callable[[int], None]) -> Integers:
+    """The same lists through ONNX Runtime and FAISS: the path that serves. `progress` gets each batch's size."""
+    lists = np.zeros((len(split.targets), DEPTH), dtype=np.int64)
+    for numbers in np.array_split(np.argsort(split.histories.lengths, kind="stable"), -(-len(lists) // BATCH)):
+        histories = [split.histories[int(number)] for number in numbers]
+        rankings = recommender.rank(
+            recommender.encode(histories).query_vectors, DEPTH, [set(history.tolist()) for history in histories]
+        )
+        for number, ranking in zip(numbers, rankings, strict=True):
+            lists[number, : len(ranking.rows)] = ranking.rows
+        progress(len(numbers))
+    return lists
+
+
+@torch.no_grad()
+def all_sequence_vectors(method: IntentMethod, sequences: Sequences, device: torch.device) -> Tensor:
+    """The vectors (N, D) in which the method looks for intents, for every sequence in order."""
+    method.eval()
+    vectors: Tensor | None = None
+    for numbers, rows, lengths in packed_batches(
+        sequences, max_length=method.encoder.max_length, batch_size=BATCH, device=device
+    ):
+        encoded = method.sequence_vectors(rows, lengths)
+        if vectors is None:
+            vectors = encoded.new_zeros(len(sequences), encoded.shape[1])
+        vectors[numbers] = encoded
+    if vectors is None:
+        raise ValueError("there are no sequences to encode")
+    return vectors
+
+
+def _seen(histories: Sequences, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """(place in the batch, item row) of every item the users have seen, the truncated part included."""
+    chosen = numbers.cpu().numpy()
+    lengths = histories.lengths[chosen]
+    rows = np.concatenate([histories[int(number)] for number in chosen])
+    return torch.from_numpy(np.repeat(np.arange(len(chosen)), lengths)), torch.from_numpy(rows)

@@ -1,0 +1,141 @@
+"""Train one method: epochs, validation, early stopping, checkpoints."""
+
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from models.methods.base import IntentMethod
+from training import checkpoint, run_log
+from training.batches import TrainingBatches
+from training.config import LoopOptions
+from training.evaluation import all_sequence_vectors
+from training.run_log import EpochBar
+from training.sequences import Sequences
+
+SELECTED_BY = "NDCG@20"
+NOTE_EVERY = 10  # steps between looks at the losses: reading one waits for the device
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a finished run went."""
+
+    epochs: int
+    best_epoch: int
+    best_score: float
+    seconds: float
+    seconds_per_epoch: float
+    peak_memory_mb: float
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """One run's parts, built by the pipeline."""
+
+    method: IntentMethod
+    batches: TrainingBatches
+    training: Sequences
+    validate: Callable[[IntentMethod], dict[str, float]]
+    options: LoopOptions
+    device: torch.device
+    work: Path  # checkpoint and run log live here
+    key: str  # configuration and data the checkpoint belongs to
+
+    def run(self, *, resume: bool) -> Outcome:
+        """Train until validation stops improving; leaves the best epoch's state in the method."""
+        optimizer = torch.optim.Adam(
+            self.method.parameters(), lr=self.options.learning_rate, weight_decay=self.options.weight_decay
+        )
+        progress = self._resumed(optimizer) if resume and self._checkpoint.is_file() else checkpoint.Progress()
+        run_log.drop_lines_after(self._log, progress.epoch)
+        with EpochBar(self.options.max_epochs, len(self.batches)) as bar:
+            while progress.epoch < self.options.max_epochs and not self._exhausted(progress):
+                self._epoch(optimizer, progress, bar)
+                checkpoint.save(self._checkpoint, self.method, optimizer, progress, self.key)
+        if progress.best_state:
+            self.method.load_state_dict(progress.best_state)
+        return Outcome(
+            epochs=progress.epoch,
+            best_epoch=progress.best_epoch,
+            best_score=progress.best_score,
+            seconds=progress.seconds,
+            seconds_per_epoch=progress.seconds / max(progress.epoch, 1),
+            peak_memory_mb=peak_memory_mb(self.device),
+        )
+
+    def _epoch(self, optimizer: torch.optim.Optimizer, progress: checkpoint.Progress, bar: EpochBar) -> None:
+        started = time.perf_counter()
+        bar.start(progress.epoch + 1)
+        self._refresh_intents()
+        clustered = time.perf_counter()
+        losses = self._steps(optimizer, bar)
+        trained = time.perf_counter()
+        progress.epoch += 1
+        metrics = self._validated(progress)
+        progress.seconds += time.perf_counter() - started
+        entry = {
+            "epoch": progress.epoch,
+            "losses": losses,
+            "validation": metrics,
+            "seconds": time.perf_counter() - started,
+            "seconds_training": trained - clustered,
+            "seconds_intents": clustered - started,
+        }
+        run_log.append_line(self._log, entry)
+        terms = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
+        score = f" | {SELECTED_BY} {metrics[SELECTED_BY]:.5f}" if metrics else ""
+        bar.say(f"epoch {progress.epoch}: {terms}{score} | {entry['seconds']:.1f} s")
+
+    def _steps(self, optimizer: torch.optim.Optimizer, bar: EpochBar) -> dict[str, float]:
+        """One pass over the batches -> the mean of each loss term."""
+        self.method.train()
+        sums: dict[str, torch.Tensor] = {}
+        for number, batch in enumerate(self.batches, start=1):
+            terms = self.method(batch)
+            loss = torch.stack(list(terms.values())).sum()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            for name, value in terms.items():
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach()
+            bar.step(f"loss {loss.item():.4f}" if number % NOTE_EVERY == 0 and self.device.type == "cpu" else "")
+        return {name: float(value) / len(self.batches) for name, value in sums.items()}
+
+    def _refresh_intents(self) -> None:
+        if self.method.refreshes:
+            self.method.refresh_intents(all_sequence_vectors(self.method, self.training, self.device))
+
+    def _validated(self, progress: checkpoint.Progress) -> dict[str, float]:
+        """Metrics of this epoch; remembers its state if it is the best so far."""
+        if progress.epoch % self.options.evaluate_every and progress.epoch < self.options.max_epochs:
+            return {}
+        metrics = self.validate(self.method)
+        if metrics[SELECTED_BY] > progress.best_score:
+            progress.best_score, progress.best_epoch = metrics[SELECTED_BY], progress.epoch
+            progress.best_state = {name: value.detach().clone() for name, value in self.method.state_dict().items()}
+        return metrics
+
+    def _exhausted(self, progress: checkpoint.Progress) -> bool:
+        return progress.epoch - progress.best_epoch >= self.options.patience
+
+    def _resumed(self, optimizer: torch.optim.Optimizer) -> checkpoint.Progress:
+        return checkpoint.load(self._checkpoint, self.method, optimizer, self.key)
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.work / "checkpoint.pt"
+
+    @property
+    def _log(self) -> Path:
+        return self.work / "log.jsonl"
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The largest memory of this process (or of the GPU) so far, in MB (10^6 bytes)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

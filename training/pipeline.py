@@ -1,0 +1,122 @@
+"""The whole path from a prepared dataset to a published bundle, one step a line."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.methods import build
+from models.methods.base import IntentMethod
+from training import checkpoint
+from training.batches import TrainingBatches
+from training.config import TrainingConfig
+from training.curves import draw_curves
+from training.evaluation import top_rows_of_method
+from training.loop import Outcome, Trainer
+from training.metrics import evaluate_lists
+from training.prepared import PreparedDataset, load_prepared
+from training.publish import Published, publish
+from training.sequences import Split, held_out, training_counts, training_sequences
+
+SHOWN = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: the bundle, how training went, and its metrics by split."""
+
+    published: Published
+    outcome: Outcome
+    metrics: dict[str, dict[str, float]]
+    dataset: str
+
+    def summary(self) -> str:
+        """What a person wants to read at the end."""
+        lines = [
+            f"{split:10} " + " ".join(f"{name} {metrics[name]:.4f}" for name in SHOWN)
+            for split, metrics in self.metrics.items()
+        ]
+        report, outcome = self.published.intent_report, self.outcome
+        lines.append(
+            f"intents    {report['used']:.0f} of {report['intents']:.0f} used, effective {report['effective']:.1f}, "
+            f"largest share {report['largest_share']:.1%}"
+        )
+        lines.append(
+            f"training   {outcome.epochs} epochs (best {outcome.best_epoch}), {outcome.seconds_per_epoch:.1f} s each, "
+            f"peak memory {outcome.peak_memory_mb:.0f} MB"
+        )
+        return "\n".join([*lines, f"wrote {self.published.path}"])
+
+    def result(self, config: TrainingConfig, split: str) -> dict[str, Any]:
+        """This run as a result line of one split."""
+        return {
+            "dataset": self.dataset,
+            "split": split,
+            "method": config.method,
+            "next_item_loss": config.next_item_loss,
+            "config": config.model_dump(mode="json"),
+            "seed": config.training.seed,
+            "metrics": self.metrics[split],
+            "intent_report": self.published.intent_report,
+            "bundle_id": self.published.path.name,
+            **asdict(self.outcome),
+        }
+
+
+def run_training(
+    config: TrainingConfig, *, data: Path, out: Path, work: Path, resume: bool = False, device: str = "auto"
+) -> Run:
+    """Train, evaluate, publish. `work` keeps the checkpoint, the run log and the curves."""
+    dataset = load_prepared(data)
+    target = choose_device(device)
+    work.mkdir(parents=True, exist_ok=True)
+    checkpoint.seed_everything(config.training.seed)
+    training = training_sequences(dataset)
+    items = len(dataset.item_ids)
+    method = build(config.method, items, config.encoder, config.next_item_loss, config.options).to(target)
+    counts = training_counts(training, items)
+
+    def measure(candidate: IntentMethod, split: Split) -> dict[str, float]:
+        return evaluate_lists(
+            top_rows_of_method(candidate, split, target), split.targets, split.histories.lengths, counts
+        )
+
+    validation = held_out(dataset, "validation")
+    trainer = Trainer(
+        method=method,
+        batches=TrainingBatches(
+            training,
+            items,
+            max_length=config.encoder.max_length,
+            batch_size=config.training.batch_size,
+            device=target,
+        ),
+        training=training,
+        validate=lambda candidate: measure(candidate, validation),
+        options=config.training,
+        device=target,
+        work=work,
+        key=_key(config, dataset),
+    )
+    outcome = trainer.run(resume=resume)
+    draw_curves(work / "log.jsonl", work / "curves.svg")
+    metrics = {split.name: measure(method, split) for split in (validation, held_out(dataset, "test"))}
+    published = publish(method, config, dataset, training, metrics, out)
+    return Run(published, outcome, metrics, dataset.name)
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` takes CUDA where there is one. Raises ValueError when CUDA is asked for and absent."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"--device must be auto, cpu or cuda, got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch sees no CUDA device here; use --device cpu or install a CUDA build")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _key(config: TrainingConfig, data: PreparedDataset) -> str:
+    """What a checkpoint must share with a run to be resumed by it; more epochs or patience are allowed."""
+    relevant = config.model_dump(mode="json", exclude={"name": True, "training": {"max_epochs", "patience"}})
+    return hashlib.sha256(f"{relevant}{data.fingerprint}".encode()).hexdigest()

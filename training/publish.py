@@ -1,0 +1,119 @@
+"""A finished method becomes a bundle."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.methods.base import IntentMethod
+from service.bundle import contents, files
+from service.bundle.contents import Item
+from service.inference.retrieval import flat_index
+from training.config import TrainingConfig
+from training.evaluation import all_sequence_vectors, packed_batches
+from training.export import export_encoder
+from training.index import item_index
+from training.intent_report import describe_intents, summarise
+from training.prepared import PreparedDataset
+from training.sequences import Integers, Sequences, training_counts
+
+RECALL_QUERIES = 200
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where the bundle lies and what its intents look like."""
+
+    path: Path
+    intent_report: dict[str, float]
+
+
+def publish(
+    method: IntentMethod,
+    config: TrainingConfig,
+    data: PreparedDataset,
+    training: Sequences,
+    metrics: Mapping[str, Mapping[str, float]],
+    root: Path,
+) -> Published:
+    """Refresh the intents, export, index, describe, write. Raises ParityError, RecallError."""
+    method = method.cpu().eval()
+    device = torch.device("cpu")
+    method.refresh_intents(all_sequence_vectors(method, training, device))
+    encoder = export_encoder(method)
+    queries, assigned = _encode_training(method, training)
+    vectors = method.encoder.item_vectors().detach().numpy()
+    index, recall = item_index(vectors, queries[:RECALL_QUERIES])
+    prototypes = method.prototypes().detach().numpy()
+    descriptions = describe_intents(assigned, len(prototypes), training, data)
+    report = summarise(assigned, len(prototypes)) | {"index_recall@20": recall}
+    path = files.write_bundle(
+        root,
+        _manifest(method, config, data, training, metrics, report),
+        {
+            files.ENCODER: encoder,
+            files.ITEM_INDEX: index,
+            files.INTENT_INDEX: flat_index(prototypes),
+            files.VOCABULARY: json.dumps(data.item_ids).encode(),
+            files.ITEMS: contents.items_jsonl(_items(data)),
+            files.POPULARITY: contents.popularity_npy(training_counts(training, len(data.item_ids))),
+            files.INTENTS: contents.intents_json(descriptions),
+        },
+    )
+    return Published(path, report)
+
+
+def _manifest(
+    method: IntentMethod,
+    config: TrainingConfig,
+    data: PreparedDataset,
+    training: Sequences,
+    metrics: Mapping[str, Mapping[str, float]],
+    report: dict[str, float],
+) -> dict[str, Any]:
+    prototypes = method.prototypes()
+    return {
+        "name": config.name or f"{config.method}-{data.name}",
+        "method": config.method,
+        "next_item_loss": config.next_item_loss,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "max_length": method.encoder.max_length,
+        "dimensions": prototypes.shape[1],
+        "query_vectors": 1,
+        "items": len(data.item_ids),
+        "intents": {"count": len(prototypes), "post_hoc": method.post_hoc, "meaning": method.intents_are},
+        "training_users": len(training),
+        "training_interactions": len(training.rows),
+        "metrics": {split: dict(its) for split, its in metrics.items()},
+        "intent_report": report,
+        "config": config.model_dump(mode="json"),
+        "data_fingerprint": data.fingerprint,
+    }
+
+
+@torch.no_grad()
+def _encode_training(method: IntentMethod, training: Sequences) -> tuple[np.ndarray, Integers]:
+    """First query vectors (N, D) and the strongest intent (N) of every training sequence."""
+    assigned = np.zeros(len(training), dtype=np.int64)
+    queries: np.ndarray | None = None
+    for numbers, rows, lengths in packed_batches(
+        training, max_length=method.encoder.max_length, batch_size=512, device=torch.device("cpu")
+    ):
+        encoding = method.encode(rows, lengths)
+        if queries is None:
+            queries = np.zeros((len(training), encoding.query_vectors.shape[2]), dtype=np.float32)
+        queries[numbers.numpy()] = encoding.query_vectors[:, 0].numpy()
+        assigned[numbers.numpy()] = encoding.intent_weights.argmax(1).numpy()
+    if queries is None:
+        raise ValueError("there are no training sequences to describe")
+    return queries, assigned
+
+
+def _items(data: PreparedDataset) -> list[Item]:
+    columns = zip(data.item_ids, data.titles, data.categories, data.attributes, strict=True)
+    return [Item(item_id=i, title=title, category=category, attributes=more or {}) for i, title, category, more in columns]
