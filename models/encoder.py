@@ -112,8 +112,9 @@ def last_vectors(vectors: Tensor, packing: Packing) -> Tensor:
 
 def mean_vectors(vectors: Tensor, packing: Packing) -> Tensor:
     """The mean over the real positions of each sequence: (T + 1, D) -> (B, D); zero where empty."""
-    batch = packing.last.shape[0]
-    sums = vectors.new_zeros(batch + 1, vectors.shape[1]).index_add(0, packing.segments, vectors)[:batch]
+    columns = torch.arange(packing.square.shape[1], device=vectors.device)
+    inside = columns[None, :] < packing.lengths[:, None]  # (B, W)
+    sums = (vectors[packing.square] * inside[:, :, None]).sum(1)
     return sums / packing.lengths.clamp(min=1)[:, None]
 
 

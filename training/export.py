@@ -44,7 +44,7 @@ def export_encoder(method: IntentMethod) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation of the exporter, and its remarks on constant folding
         torch.onnx.export(
-            _Exported(method),
+            _Exported(method).eval(),
             (torch.from_numpy(rows), torch.from_numpy(lengths)),
             buffer,
             input_names=["rows", "lengths"],
