@@ -1,0 +1,153 @@
+"""One bundle at work: external ids in, external ids out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from service.bundle.files import Bundle, open_bundle
+from service.errors import UnknownIntentError, UnknownItemError
+from service.fallback import PopularItems
+from service.inference.encoder import Encoding
+from service.inference.recommender import Ranking, Recommender
+from service.inference.retrieval import set_threads
+from service.schemas import IntentWeight, RankedItem, Source
+from service.telemetry import Stages
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request as the engine sees it."""
+
+    history: Sequence[str]  # item ids, oldest first
+    k: int = 20
+    seen: Sequence[str] = ()  # not to be shown again
+    exclude: Sequence[str] = ()
+    allow: Sequence[str] | None = None
+    intents: int = 0
+    titles: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The engine's part of an answer."""
+
+    items: list[RankedItem]
+    source: Source
+    intents: list[IntentWeight] = field(default_factory=list)
+    unknown_items: list[str] = field(default_factory=list)
+    available: int | None = None
+
+
+class Engine:
+    """Thread-safe: nothing changes after construction."""
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+        """Raise ValueError when the bundle's parts do not fit each other."""
+        set_threads(threads)
+        self.bundle_id = bundle.bundle_id
+        self.manifest = bundle.manifest
+        self.vocabulary = bundle.vocabulary
+        self.items = bundle.items
+        self.intents = bundle.intents
+        self._recommender = Recommender(bundle, threads=threads)
+        self._popular = PopularItems(bundle.popularity)
+
+    @classmethod
+    def load(cls, path: Path, *, threads: int = 1) -> "Engine":
+        """Open, check and warm up. Raises BundleError, ValueError."""
+        engine = cls(open_bundle(path), threads=threads)
+        engine.recommend([Question(history=[engine.vocabulary.item_id(1)])], Stages())
+        return engine
+
+    def recommend(self, questions: Sequence[Question], stages: Stages) -> list[Answer]:
+        """One encoder call and one search for all questions that have a known item in their history."""
+        known = [self.vocabulary.split_known(question.history) for question in questions]
+        asked = [place for place, (rows, _) in enumerate(known) if rows]
+        answers: dict[int, Answer] = {}
+        if asked:
+            with stages.measure("encode"):
+                encoding = self._recommender.encode([known[place][0] for place in asked])
+            with stages.measure("search"):
+                rankings = self._rank([questions[place] for place in asked], encoding)
+            for number, place in enumerate(asked):
+                weights = self._strongest(encoding, number, questions[place].intents)
+                answers[place] = self._answer(questions[place], rankings[number], "model", weights, known[place][1])
+        for place, question in enumerate(questions):
+            if place not in answers:
+                ranking = self._popular.rank(question.k, self._excluded(question), self._allowed(question))
+                answers[place] = self._answer(question, ranking, "popular", [], known[place][1])
+        return [answers[place] for place in range(len(questions))]
+
+    def strongest_intents(self, history: Sequence[str], top: int) -> tuple[list[IntentWeight], list[str]]:
+        """The strongest intents of a history and its unknown items; no intents when nothing is known."""
+        rows, unknown = self.vocabulary.split_known(history)
+        if not rows:
+            return [], unknown
+        return self._strongest(self._recommender.encode([rows]), 0, top), unknown
+
+    def similar(self, item_id: str, k: int) -> list[RankedItem]:
+        """Items whose vectors point the same way. Raises UnknownItemError."""
+        row = self.vocabulary.row(item_id)
+        if row is None:
+            raise UnknownItemError(item_id)
+        return self._items(self._recommender.similar(row, k), titles=True)
+
+    def intent_items(self, intent_id: int, k: int) -> list[RankedItem]:
+        """Items nearest to a prototype. Raises UnknownIntentError."""
+        self._check_intent(intent_id)
+        return self._items(self._recommender.intent_items(intent_id, k), titles=True)
+
+    def intent_neighbours(self, intent_id: int, k: int) -> list[IntentWeight]:
+        """The intents nearest to one, with their inner product. Raises UnknownIntentError."""
+        self._check_intent(intent_id)
+        ranking = self._recommender.intent_neighbours(intent_id, k)
+        return [
+            IntentWeight(intent_id=int(row), weight=float(score))
+            for row, score in zip(ranking.rows, ranking.scores, strict=True)
+        ]
+
+    def _rank(self, questions: Sequence[Question], encoding: Encoding) -> list[Ranking]:
+        excluded = [self._excluded(question) for question in questions]
+        depth = max(len(self.vocabulary) if question.allow is not None else question.k for question in questions)
+        rankings = self._recommender.rank(encoding.query_vectors, depth, excluded)
+        return [self._cut(question, ranking) for question, ranking in zip(questions, rankings, strict=True)]
+
+    def _cut(self, question: Question, ranking: Ranking) -> Ranking:
+        rows, scores = ranking.rows, ranking.scores
+        if (allowed := self._allowed(question)) is not None:
+            kept = np.isin(rows, list(allowed))
+            rows, scores = rows[kept], scores[kept]
+        return Ranking(rows=rows[: question.k], scores=scores[: question.k])
+
+    def _excluded(self, question: Question) -> set[int]:
+        return set(self.vocabulary.split_known([*question.seen, *question.exclude])[0])
+
+    def _allowed(self, question: Question) -> set[int] | None:
+        return None if question.allow is None else set(self.vocabulary.split_known(question.allow)[0])
+
+    def _answer(
+        self, question: Question, ranking: Ranking, source: Source, intents: list[IntentWeight], unknown: list[str]
+    ) -> Answer:
+        items = self._items(ranking, titles=question.titles)
+        available = len(items) if len(items) < question.k else None
+        return Answer(items=items, source=source, intents=intents, unknown_items=unknown, available=available)
+
+    def _items(self, ranking: Ranking, *, titles: bool) -> list[RankedItem]:
+        return [
+            RankedItem(
+                item_id=self.vocabulary.item_id(row), score=score, title=self.items[row - 1].title if titles else None
+            )
+            for row, score in zip(ranking.rows.tolist(), ranking.scores.tolist(), strict=True)
+        ]
+
+    @staticmethod
+    def _strongest(encoding: Encoding, number: int, top: int) -> list[IntentWeight]:
+        weights = encoding.intent_weights[number]
+        order = np.argsort(-weights, kind="stable")[:top]
+        return [IntentWeight(intent_id=int(intent), weight=float(weights[intent])) for intent in order]
+
+    def _check_intent(self, intent_id: int) -> None:
+        if not 0 <= intent_id < self.manifest.intents.count:
+            raise UnknownIntentError(intent_id, self.manifest.intents.count)

@@ -1,0 +1,72 @@
+"""Everything the API refuses, in one shape: {"error": {"code", "message", "details"}}.
+
+ServiceError
+|- UnknownItemError      404 unknown_item
+|- UnknownIntentError    404 unknown_intent
+|- UnknownBundleError    404 unknown_bundle
+|- NotReadyError         503 not_ready
+`- StoreDownError        503 store_unavailable
+"""
+
+from typing import Any
+
+
+class ServiceError(Exception):
+    """A refusal with an HTTP status and a code that programs can rely on."""
+
+    status = 400
+    code = "bad_request"
+
+    def __init__(self, message: str, details: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class UnknownItemError(ServiceError):
+    """The path names an item the catalogue does not have."""
+
+    status = 404
+    code = "unknown_item"
+
+    def __init__(self, item_id: str) -> None:
+        super().__init__(f"unknown item_id {item_id!r}")
+
+
+class UnknownIntentError(ServiceError):
+    """The path names an intent the bundle does not have."""
+
+    status = 404
+    code = "unknown_intent"
+
+    def __init__(self, intent_id: int, count: int) -> None:
+        super().__init__(f"unknown intent_id {intent_id}: this bundle has intents 0 to {count - 1}")
+
+
+class UnknownBundleError(ServiceError):
+    """The request asks for a bundle that is not being served."""
+
+    status = 404
+    code = "unknown_bundle"
+
+    def __init__(self, bundle_id: str, served: str) -> None:
+        super().__init__(f"bundle {bundle_id!r} is not served; {served!r} is")
+
+
+class NotReadyError(ServiceError):
+    """No bundle has been loaded yet."""
+
+    status = 503
+    code = "not_ready"
+
+
+class StoreDownError(ServiceError):
+    """The store does not answer and the request cannot be served without it."""
+
+    status = 503
+    code = "store_unavailable"
+
+
+def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
+    """The one shape of an error."""
+    return {"error": {"code": code, "message": message, "details": details}}

@@ -1,0 +1,28 @@
+"""What to show when there is nothing to go by: the popular items."""
+
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.bundle.inputs import Rows
+from service.inference.recommender import Ranking
+
+
+class PopularItems:
+    """Items by training interactions, most first; ties by item row. The score is the share of all interactions."""
+
+    def __init__(self, popularity: NDArray[np.int64]) -> None:
+        self._rows: Rows = np.argsort(-popularity, kind="stable").astype(np.int64) + 1
+        self._shares = (popularity / max(int(popularity.sum()), 1)).astype(np.float32)
+
+    def rank(self, k: int, excluded: AbstractSet[int], allowed: AbstractSet[int] | None = None) -> Ranking:
+        """The k most popular items that are allowed and not excluded."""
+        chosen: list[int] = []
+        for row in self._rows.tolist():
+            if row not in excluded and (allowed is None or row in allowed):
+                chosen.append(row)
+                if len(chosen) == k:
+                    break
+        rows = np.array(chosen, dtype=np.int64)
+        return Ranking(rows=rows, scores=self._shares[rows - 1])

@@ -1,0 +1,68 @@
+"""Which bundle is being served, and the watch for a newer one."""
+
+import asyncio
+import gc
+import logging
+from pathlib import Path
+
+from service.bundle.files import BundleError, newest_bundle
+from service.engine import Engine
+from service.errors import NotReadyError, UnknownBundleError
+from service.telemetry import BUNDLE, READY
+
+log = logging.getLogger("intently")
+
+
+class Registry:
+    """Holds one engine; a newer bundle is loaded beside it and swapped in by one assignment."""
+
+    def __init__(self, source: Path, *, threads: int = 1) -> None:
+        """`source`: a bundle, or a directory whose newest bundle is served."""
+        self._source = source
+        self._threads = threads
+        self._engine: Engine | None = None
+        self._refused: set[Path] = set()
+        self._why = f"no bundle in {source.name!r} yet: publish one with intently-train run"
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is an engine."""
+        return self._engine is not None
+
+    def engine(self, bundle_id: str | None = None) -> Engine:
+        """The engine being served. Raises NotReadyError, or UnknownBundleError if another bundle is asked for."""
+        if self._engine is None:
+            raise NotReadyError(self._why)
+        if bundle_id is not None and bundle_id != self._engine.bundle_id:
+            raise UnknownBundleError(bundle_id, self._engine.bundle_id)
+        return self._engine
+
+    async def refresh(self) -> None:
+        """Load the newest bundle if it is not the one being served. One that fails leaves the old one serving."""
+        path = await asyncio.to_thread(newest_bundle, self._source)
+        if path is None or path in self._refused or (self._engine and path.resolve().name == self._engine.bundle_id):
+            return
+        try:
+            engine = await asyncio.to_thread(Engine.load, path, threads=self._threads)
+        except (BundleError, ValueError, OSError, RuntimeError) as error:
+            self._refused.add(path)
+            self._why = str(error)
+            log.error("bundle refused: %s", error)
+            return
+        self._swap(engine)
+
+    def _swap(self, engine: Engine) -> None:
+        if self._engine is not None:
+            BUNDLE.labels(self._engine.bundle_id, self._engine.manifest.method).set(0)
+        self._engine = engine
+        BUNDLE.labels(engine.bundle_id, engine.manifest.method).set(1)
+        READY.set(1)
+        gc.collect()
+        gc.freeze()  # the engine lives on: keep the collector from walking it
+        log.info("serving bundle %s", engine.bundle_id)
+
+    async def watch(self, seconds: float) -> None:
+        """Refresh for ever."""
+        while True:
+            await asyncio.sleep(seconds)
+            await self.refresh()

@@ -1,0 +1,129 @@
+"""Requests and answers of the REST API."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Identifier = Annotated[str, Field(min_length=1, max_length=256)]
+Source = Literal["model", "popular"]
+MAX_K = 500
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RecommendationRequest(_Request):
+    """At least one of user_id and history; with both, history is the input."""
+
+    user_id: Identifier | None = None
+    history: list[Identifier] | None = Field(default=None, max_length=1000, description="item ids, oldest first")
+    k: int = Field(default=20, ge=1, le=MAX_K)
+    exclude_seen: bool = True
+    exclude: list[Identifier] = Field(default=[], max_length=1000, description="item ids that must not be shown")
+    allow: list[Identifier] | None = Field(default=None, max_length=10000, description="only these may be shown")
+    attributes: dict[str, Any] = Field(default={}, description="of the user; not used by the model")
+    intents: int = Field(default=0, ge=0, le=100, description="how many of the strongest intents to return")
+    titles: bool = False
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"history": ["item-1", "item-7"], "k": 5, "intents": 3}]}
+    )
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> "RecommendationRequest":
+        if self.user_id is None and self.history is None:
+            raise ValueError("give user_id, history, or both")
+        return self
+
+
+class BatchRequest(_Request):
+    """Up to 256 requests; a bad one gets its own error, the others are answered."""
+
+    requests: list[dict[str, Any]] = Field(min_length=1, max_length=256)
+
+
+class IntentLookup(_Request):
+    """At least one of user_id and history; with both, history is the input."""
+
+    user_id: Identifier | None = None
+    history: list[Identifier] | None = Field(default=None, max_length=1000)
+    top: int = Field(default=5, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> "IntentLookup":
+        if self.user_id is None and self.history is None:
+            raise ValueError("give user_id, history, or both")
+        return self
+
+
+class Event(_Request):
+    """One interaction as it happens."""
+
+    user_id: Identifier
+    item_id: Identifier
+    type: str = Field(default="click", min_length=1, max_length=64)
+    timestamp: float | str = Field(description="Unix seconds, or RFC 3339 with an offset")
+    event_id: Identifier | None = Field(default=None, description="makes a repeated delivery harmless")
+    value: float | None = None
+    recommendation_id: Identifier | None = None
+
+
+class EventsRequest(_Request):
+    """Up to 1,000 events; a bad one is reported as invalid, the others are kept."""
+
+    events: list[dict[str, Any]] = Field(min_length=1, max_length=1000)
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"events": [{"user_id": "u1", "item_id": "item-1", "timestamp": "2026-01-01T12:00:00Z"}]}]
+        },
+    )
+
+
+class RankedItem(BaseModel):
+    """An item of an answer; score orders the list and means nothing across bundles or sources."""
+
+    item_id: str
+    score: float
+    title: str | None = None
+
+
+class IntentWeight(BaseModel):
+    """How much of a sequence an intent explains; weights of all intents sum to 1."""
+
+    intent_id: int
+    weight: float
+
+
+class RecommendationAnswer(BaseModel):
+    """The answer to one request."""
+
+    recommendation_id: str
+    items: list[RankedItem]
+    intents: list[IntentWeight] = []
+    bundle_id: str
+    source: Source
+    unknown_items: list[str] = []
+    available: int | None = Field(default=None, description="given when fewer than k items were possible")
+    degraded: str | None = Field(default=None, description="what this answer had to do without")
+
+
+class IntentAnswer(BaseModel):
+    """The strongest intents of one user or history."""
+
+    intents: list[IntentWeight]
+    bundle_id: str
+    source: Literal["model", "none"]
+    unknown_items: list[str] = []
+    degraded: str | None = None
+
+
+class EventResult(BaseModel):
+    """What became of one event, in the order they were sent."""
+
+    status: Literal["accepted", "duplicate", "late", "future", "invalid"]
+    known: bool | None = Field(default=None, description="false for an item the bundle lacks")
+    stored: bool = Field(default=True, description="false when this type does not enter the sequence")
+    reason: str | None = None

@@ -1,0 +1,24 @@
+"""Settings, from INTENTLY_* environment variables. The command line sets them for its workers."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What one worker needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix="INTENTLY_", extra="ignore", frozen=True)
+
+    bundle: Path = Field(default=Path("bundles"), description="a bundle, or a directory whose newest bundle is served")
+    store: str = Field(default="sqlite:///intently.sqlite3", description="sqlite:///path or redis://host:port/db")
+    stored_events: int = Field(default=200, ge=1, description="events kept per user")
+    store_timeout: float = Field(default=0.05, gt=0, description="seconds a read from Redis may take")
+    sequence_event_types: frozenset[str] = Field(
+        default=frozenset({"click", "view", "interaction", "cart", "purchase", "conversion"}),
+        description="event types that enter a user's sequence",
+    )
+    future_tolerance: float = Field(default=300.0, ge=0, description="seconds an event may lie ahead of the clock")
+    threads: int = Field(default=1, ge=1, description="threads of ONNX Runtime and FAISS in each worker")
+    poll_seconds: float = Field(default=1.0, gt=0, description="seconds between looks for a newer bundle")

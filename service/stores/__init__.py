@@ -1,0 +1,1 @@
+"""Recent interactions per user. One protocol, an embedded default and Redis."""

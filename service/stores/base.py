@@ -1,0 +1,70 @@
+"""What a sequence store promises."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+
+class StoreUnavailableError(Exception):
+    """The store did not answer in time or refused; what was asked may or may not have happened."""
+
+
+class EventStatus(StrEnum):
+    """What became of one event."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    LATE = "late"  # older than everything kept of a user whose sequence is full
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event of a user's sequence."""
+
+    user_id: str
+    item_id: str
+    timestamp: int  # Unix microseconds, 0 <= timestamp < 2**53
+    event_key: int  # 48 bits, see `event_key`
+
+
+class Interaction(NamedTuple):
+    """An item a user interacted with, and when (Unix microseconds)."""
+
+    item_id: str
+    timestamp: int
+
+
+def event_key(event_id: str) -> int:
+    """48 bits of SHA-256: what remains of an event_id in the store."""
+    return int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:6], "big")
+
+
+class SequenceStore(Protocol):
+    """Keeps the newest `stored_events` of each user by (timestamp, event_key).
+
+    The state depends only on the SET of events received: permuted, repeated or re-batched they leave the same
+    state. Of two events with one event_key the newer by (timestamp, item_id) stands.
+    All methods raise StoreUnavailableError.
+    """
+
+    async def append(self, events: Sequence[StoredEvent]) -> list[EventStatus]:
+        """Store events of any users; when this returns, they are stored as durably as the store can."""
+        ...
+
+    async def recent_many(self, user_ids: Sequence[str]) -> list[list[Interaction]]:
+        """Each user's stored interactions, oldest first; empty for a user without any."""
+        ...
+
+    async def erase(self, user_id: str) -> bool:
+        """Forget a user; whether there was anything to forget."""
+        ...
+
+    async def ping(self) -> None:
+        """Return if the store answers."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections and threads."""
+        ...

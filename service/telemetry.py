@@ -1,0 +1,54 @@
+"""What Prometheus sees. Never a label by user, item or raw path; every status is counted."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from service.stores.base import EventStatus
+
+LATENCY = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+REQUESTS = Counter("intently_requests", "Requests answered.", ["route", "method", "status"])
+DURATION = Histogram("intently_request_duration_seconds", "Time to answer a request.", ["route"], buckets=LATENCY)
+STAGE = Histogram("intently_stage_duration_seconds", "Time spent in one stage.", ["stage"], buckets=LATENCY)
+RECOMMENDATIONS = Counter("intently_recommendations", "Lists answered, by where they came from.", ["source"])
+UNKNOWN_ITEMS = Counter("intently_unknown_items", "Items of histories that the bundle lacks.")
+UNDERFILLED = Counter("intently_underfilled", "Lists with fewer items than asked for.")
+EVENTS = Counter("intently_events", "Events received, by what became of them.", ["status"])
+STORE_ERRORS = Counter("intently_store_errors", "Calls the store did not answer.", ["operation"])
+BUNDLE = Gauge(
+    "intently_bundle_info", "1 for the bundle being served.", ["bundle_id", "method"], multiprocess_mode="livemax"
+)
+READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiprocess_mode="livesum")
+
+STAGES = ("store", "encode", "search")
+SOURCES = ("model", "popular")
+EVENT_STATUSES = (*(status.value for status in EventStatus), "future", "invalid")
+STORE_OPERATIONS = ("append", "read", "erase")
+
+
+def initialise() -> None:
+    """Make every series exist, so that a rate is right from the first increment."""
+    for stage in STAGES:
+        STAGE.labels(stage)
+    for source in SOURCES:
+        RECOMMENDATIONS.labels(source)
+    for status in EVENT_STATUSES:
+        EVENTS.labels(status)
+    for operation in STORE_OPERATIONS:
+        STORE_ERRORS.labels(operation)
+
+
+class Stages:
+    """Times the stages of one request."""
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Observe the time of the block under `stage`."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            STAGE.labels(stage).observe(time.perf_counter() - started)
