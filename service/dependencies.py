@@ -1,0 +1,70 @@
+"""What a route may ask for, by name."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+
+from service.engine import Engine
+from service.errors import StoreDownError
+from service.events import EventIntake
+from service.registry import Registry
+from service.stores.base import Interaction, SequenceStore, StoreUnavailableError
+from service.telemetry import STORE_ERRORS, Stages
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a worker is made of; built once, at start."""
+
+    registry: Registry
+    store: SequenceStore
+    intake: EventIntake
+
+
+def parts(request: Request) -> Parts:
+    """The worker's parts."""
+    found: Parts = request.app.state.parts
+    return found
+
+
+WorkerParts = Annotated[Parts, Depends(parts)]
+
+
+def engine(its: WorkerParts, bundle_id: Annotated[str | None, Query()] = None) -> Engine:
+    """The engine being served; `?bundle_id=` insists on one bundle."""
+    return its.registry.engine(bundle_id)
+
+
+ServedEngine = Annotated[Engine, Depends(engine)]
+
+
+class Histories:
+    """Stored sequences for requests; a store that is away is noted, never waited for."""
+
+    def __init__(self, store: SequenceStore, stages: Stages) -> None:
+        self._store = store
+        self._stages = stages
+        self.degraded: str | None = None
+
+    async def of(self, user_ids: list[str]) -> list[list[str]]:
+        """Item ids of each user, oldest first; all empty, and `degraded` set, while the store is away."""
+        if not user_ids:
+            return []
+        try:
+            with self._stages.measure("store"):
+                found = await self._store.recent_many(user_ids)
+        except StoreUnavailableError:
+            STORE_ERRORS.labels("read").inc()
+            self.degraded = "store_unavailable"
+            return [[] for _ in user_ids]
+        return [[interaction.item_id for interaction in sequence] for sequence in found]
+
+
+async def stored_sequence(store: SequenceStore, user_id: str) -> list[Interaction]:
+    """One user's interactions. Raises StoreDownError."""
+    try:
+        return (await store.recent_many([user_id]))[0]
+    except StoreUnavailableError as error:
+        STORE_ERRORS.labels("read").inc()
+        raise StoreDownError("the store does not answer; try again") from error

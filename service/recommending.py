@@ -1,0 +1,63 @@
+"""From requests to answers: stored sequences, the engine, the counters."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import uuid4
+
+from service.dependencies import Histories
+from service.engine import Answer, Engine, Question
+from service.schemas import RecommendationAnswer, RecommendationRequest
+from service.stores.base import SequenceStore
+from service.telemetry import RECOMMENDATIONS, UNDERFILLED, UNKNOWN_ITEMS, Stages
+
+IN_LOOP = 8  # a larger batch would hold up other requests: it goes to a thread
+
+
+async def recommend(
+    requests: Sequence[RecommendationRequest], engine: Engine, store: SequenceStore
+) -> list[RecommendationAnswer]:
+    """Answer a batch from one engine: one read from the store, one encoder call, one search."""
+    stages = Stages()
+    histories = Histories(store, stages)
+    users = list(dict.fromkeys(request.user_id for request in requests if request.user_id is not None))
+    stored = dict(zip(users, await histories.of(users), strict=True))
+    questions = [_question(request, stored.get(request.user_id or "", [])) for request in requests]
+    if len(questions) <= IN_LOOP:
+        answers = engine.recommend(questions, stages)
+    else:
+        answers = await asyncio.to_thread(engine.recommend, questions, stages)
+    return [
+        _finish(answer, engine.bundle_id, histories.degraded if request.user_id is not None else None)
+        for request, answer in zip(requests, answers, strict=True)
+    ]
+
+
+def _question(request: RecommendationRequest, stored: list[str]) -> Question:
+    """With both, the history is the input; what is stored still counts as seen."""
+    history = stored if request.history is None else request.history
+    return Question(
+        history=history,
+        k=request.k,
+        seen=[*stored, *history] if request.exclude_seen else (),
+        exclude=request.exclude,
+        allow=request.allow,
+        intents=request.intents,
+        titles=request.titles,
+    )
+
+
+def _finish(answer: Answer, bundle_id: str, degraded: str | None) -> RecommendationAnswer:
+    RECOMMENDATIONS.labels(answer.source).inc()
+    UNKNOWN_ITEMS.inc(len(answer.unknown_items))
+    if answer.available is not None:
+        UNDERFILLED.inc()
+    return RecommendationAnswer(
+        recommendation_id=uuid4().hex,
+        items=answer.items,
+        intents=answer.intents,
+        bundle_id=bundle_id,
+        source=answer.source,
+        unknown_items=answer.unknown_items,
+        available=answer.available,
+        degraded=degraded,
+    )

@@ -1,0 +1,59 @@
+"""One user: recommendations, intents, what is stored, erasure."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from service.dependencies import ServedEngine, WorkerParts, stored_sequence
+from service.errors import StoreDownError
+from service.intent_lookup import look_up
+from service.recommending import recommend
+from service.schemas import MAX_K, IntentAnswer, IntentLookup, RecommendationAnswer, RecommendationRequest
+from service.stores.base import StoreUnavailableError
+from service.telemetry import STORE_ERRORS
+
+router = APIRouter(tags=["users"])
+UserId = Annotated[str, Path(min_length=1, max_length=256)]
+K = Annotated[int, Query(ge=1, le=MAX_K)]
+
+
+@router.get("/v1/users/{user_id:path}/recommendations", response_model_exclude_none=True)
+async def user_recommendations(
+    user_id: UserId, its: WorkerParts, engine: ServedEngine, k: K = 20, titles: bool = False, intents: int = 0
+) -> RecommendationAnswer:
+    """The k best next items from the user's stored sequence."""
+    request = RecommendationRequest(user_id=user_id, k=k, titles=titles, intents=min(max(intents, 0), 100))
+    return (await recommend([request], engine, its.store))[0]
+
+
+@router.get("/v1/users/{user_id:path}/intents", response_model_exclude_none=True)
+async def user_intents(
+    user_id: UserId, its: WorkerParts, engine: ServedEngine, top: Annotated[int, Query(ge=1, le=1000)] = 5
+) -> IntentAnswer:
+    """The user's strongest intents."""
+    return await look_up(IntentLookup(user_id=user_id, top=top), engine, its.store)
+
+
+@router.get("/v1/users/{user_id:path}")
+async def user_sequence(user_id: UserId, its: WorkerParts) -> dict[str, Any]:
+    """What is stored of a user, oldest first; empty for one nobody has seen."""
+    sequence = await stored_sequence(its.store, user_id)
+    return {
+        "user_id": user_id,
+        "interactions": [
+            {"item_id": one.item_id, "timestamp": datetime.fromtimestamp(one.timestamp / 1e6, UTC).isoformat()}
+            for one in sequence
+        ],
+    }
+
+
+@router.delete("/v1/users/{user_id:path}")
+async def erase_user(user_id: UserId, its: WorkerParts) -> dict[str, Any]:
+    """Forget everything about a user."""
+    try:
+        erased = await its.store.erase(user_id)
+    except StoreUnavailableError as error:
+        STORE_ERRORS.labels("erase").inc()
+        raise StoreDownError("the store does not answer; the user may not have been erased, try again") from error
+    return {"user_id": user_id, "erased": erased}

@@ -1,0 +1,69 @@
+"""Processes and ports: workers share the public port, the supervisor answers the admin port."""
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import uvicorn
+from uvicorn.supervisors.multiprocess import Multiprocess
+
+FACTORY = "service.app:create_app_from_environment"
+METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+DRAIN_SECONDS = 10
+
+
+def serve(bundle: Path, *, host: str, port: int, admin_host: str, admin_port: int, workers: int) -> None:
+    """Run until SIGTERM or SIGINT. The counters of all workers meet in files that the admin port adds up."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    directory = tempfile.mkdtemp(prefix="intently-metrics-")
+    os.environ[METRICS_DIRECTORY] = directory  # before prometheus_client is imported, here and in the workers
+    try:
+        admin = _start_admin(bundle, directory, admin_host, admin_port)
+        config = uvicorn.Config(
+            FACTORY,
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+        listening = config.bind_socket()
+        Workers(config, uvicorn.Server(config).run, [listening]).run()
+        admin.should_exit = True
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+class Workers(Multiprocess):
+    """uvicorn's supervisor; the live gauges of a worker that died go with it."""
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace dead workers, after forgetting their gauges."""
+        from prometheus_client.multiprocess import mark_process_dead
+
+        dead = [process.pid for process in self.processes if not process.process.is_alive()]
+        super().keep_subprocess_alive()
+        for pid in dead:
+            if pid is not None:
+                mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+def _start_admin(bundle: Path, directory: str, host: str, port: int) -> uvicorn.Server:
+    """The admin port lives in a thread of the supervising process. Raises RuntimeError if it cannot listen."""
+    from service.admin import create_admin_app
+
+    config = uvicorn.Config(create_admin_app(bundle, directory), host=host, port=port, log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True, name="admin")
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise RuntimeError(f"the admin port {host}:{port} cannot be opened: is it in use?")
+        time.sleep(0.01)
+    return server
