@@ -10,10 +10,7 @@ from service.telemetry import UNKNOWN_ITEMS, Stages
 async def look_up(request: IntentLookup, engine: Engine, store: SequenceStore) -> IntentAnswer:
     """No intents, and source "none", when nothing is known of the user."""
     histories = Histories(store, Stages())
-    if request.history is not None:
-        history = request.history
-    else:
-        history = (await histories.of([request.user_id or ""]))[0]
+    history = request.history if request.history is not None else (await histories.of([request.user_id or ""]))[0]
     weights, unknown = engine.strongest_intents(history, request.top)
     UNKNOWN_ITEMS.inc(len(unknown))
     return IntentAnswer(

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 FACTORY = "service.app:create_app_from_environment"
@@ -34,8 +35,11 @@ def serve(bundle: Path, *, host: str, port: int, admin_host: str, admin_port: in
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
         listening = config.bind_socket()
-        Workers(config, uvicorn.Server(config).run, [listening]).run()
+        workers_group = Workers(config, [listening])
+        workers_group.run()
         admin.should_exit = True
+        if any(process.exitcode == STARTUP_FAILURE for process in workers_group.processes):
+            raise SystemExit(1)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -19,7 +19,9 @@ def describe_intents(
     sizes = np.bincount(assigned, minlength=count)
     owners = np.repeat(assigned, training.lengths)
     overall = np.bincount(training.rows, minlength=len(data.item_ids) + 1)[1:] / max(len(training.rows), 1)
-    by_intent = np.split(training.rows[np.argsort(owners, kind="stable")], np.bincount(owners, minlength=count).cumsum())
+    by_intent = np.split(
+        training.rows[np.argsort(owners, kind="stable")], np.bincount(owners, minlength=count).cumsum()
+    )
     return [
         IntentDescription(
             intent_id=intent,

@@ -45,7 +45,9 @@ def load_prepared(directory: Path) -> PreparedDataset:
         raise ValueError(f"{directory} is not a prepared dataset: run `intently-train prepare LOG --out {directory}`")
     manifest = json.loads(path.read_text())
     if manifest.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"{directory} has format {manifest.get('format_version')}, wanted {FORMAT_VERSION}: prepare again")
+        raise ValueError(
+            f"{directory} has format {manifest.get('format_version')}, wanted {FORMAT_VERSION}: prepare again"
+        )
     sequences = pl.read_parquet(directory / SEQUENCES, columns=["user_id", "item_rows"])
     vocabulary = pl.read_parquet(directory / VOCABULARY).sort("item_row")
     items = pl.read_parquet(directory / ITEMS).sort("item_row")

@@ -116,4 +116,6 @@ def _encode_training(method: IntentMethod, training: Sequences) -> tuple[np.ndar
 
 def _items(data: PreparedDataset) -> list[Item]:
     columns = zip(data.item_ids, data.titles, data.categories, data.attributes, strict=True)
-    return [Item(item_id=i, title=title, category=category, attributes=more or {}) for i, title, category, more in columns]
+    return [
+        Item(item_id=i, title=title, category=category, attributes=more or {}) for i, title, category, more in columns
+    ]

@@ -1,64 +1,89 @@
-"""One user's sequence as bytes: records laid end to end, oldest first.
+"""One user's sequence as bytes: entries laid end to end, oldest first.
 
-A record is timestamp (7 bytes, microseconds), event key (6 bytes), length of the item_id (2 bytes), item_id (UTF-8),
+An entry is timestamp (7 bytes, microseconds), event key (6 bytes), length of the item_id (2 bytes), item_id (UTF-8),
 all big-endian: 25 bytes for an item_id of 10. Redis' script (append.lua) reads and writes the same form.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 
-from service.stores.base import EventStatus, Interaction
+from service.stores.base import EventStatus, Interaction, StoredEvent, StoreUnavailableError
 
 HEADER = 15
-Record = tuple[int, int, bytes]  # timestamp, event key, item_id; tuples sort in the order of a sequence
+TIMESTAMPS = 2**53  # Lua's doubles are exact below
+EVENT_KEYS = 2**48
+ITEM_BYTES = 2**16
+Entry = tuple[int, int, bytes]  # timestamp, event key, item_id; tuples sort in the order of a sequence
 
 
-def unpack(packed: bytes) -> list[Record]:
-    """Bytes -> records, in their order."""
-    records: list[Record] = []
+def entry(event: StoredEvent) -> Entry:
+    """What is stored of an event. Raises ValueError for what the form cannot hold."""
+    item = event.item_id.encode()
+    if not 0 <= event.timestamp < TIMESTAMPS:
+        raise ValueError(f"timestamp must be 0 <= microseconds < 2**53, got {event.timestamp}")
+    if not 0 <= event.event_key < EVENT_KEYS:
+        raise ValueError(f"event_key must be 0 <= key < 2**48, got {event.event_key}")
+    if len(item) >= ITEM_BYTES:
+        raise ValueError(f"item_id must be shorter than {ITEM_BYTES} bytes of UTF-8, got {len(item)}")
+    return event.timestamp, event.event_key, item
+
+
+def unpack(packed: bytes) -> list[Entry]:
+    """Bytes -> entries, in their order. Raises StoreUnavailableError for bytes cut short."""
+    entries: list[Entry] = []
     at, end = 0, len(packed)
     while at < end:
-        length = int.from_bytes(packed[at + 13 : at + HEADER], "big")
+        item_at = at + HEADER
+        stop = item_at + int.from_bytes(packed[at + 13 : item_at], "big")
         timestamp = int.from_bytes(packed[at : at + 7], "big")
         key = int.from_bytes(packed[at + 7 : at + 13], "big")
-        records.append((timestamp, key, packed[at + HEADER : at + HEADER + length]))
-        at += HEADER + length
-    return records
+        entries.append((timestamp, key, packed[item_at:stop]))
+        at = stop
+    if at != end:
+        raise StoreUnavailableError(f"a stored sequence must end with an entry, got {end} bytes of {at}")
+    return entries
 
 
-def pack(records: Iterable[Record]) -> bytes:
-    """Records -> bytes."""
+def pack(entries: Iterable[Entry]) -> bytes:
+    """Entries -> bytes."""
     return b"".join(
         timestamp.to_bytes(7, "big") + key.to_bytes(6, "big") + len(item).to_bytes(2, "big") + item
-        for timestamp, key, item in records
+        for timestamp, key, item in entries
     )
 
 
-def interactions(packed: bytes | None) -> list[Interaction]:
-    """Bytes -> what the user interacted with, oldest first."""
-    return [Interaction(item.decode(), timestamp) for timestamp, _, item in unpack(packed or b"")]
+def interactions(packed: bytes | None, *, limit: int) -> list[Interaction]:
+    """Bytes -> the newest `limit` interactions, oldest first. Raises StoreUnavailableError for damaged bytes."""
+    try:
+        return [Interaction(item.decode(), timestamp) for timestamp, _, item in unpack(packed or b"")[-limit:]]
+    except UnicodeDecodeError as error:
+        raise StoreUnavailableError(f"a stored item_id must be UTF-8: {error}") from error
 
 
-def merge(packed: bytes, arriving: Iterable[Record], *, limit: int) -> tuple[bytes, list[EventStatus]]:
-    """Add records to a sequence and keep the newest `limit` -> the new sequence and a status for each record.
+def merge(packed: bytes, arriving: Iterable[Entry], *, limit: int) -> tuple[bytes, list[EventStatus]]:
+    """Add entries to a sequence and keep the newest `limit` -> the new sequence and a status for each entry.
 
     >>> packed, statuses = merge(b"", [(2, 7, b"b"), (1, 5, b"a"), (2, 7, b"b")], limit=2)
     >>> [item for _, _, item in unpack(packed)], [status.value for status in statuses]
     ([b'a', b'b'], ['accepted', 'accepted', 'duplicate'])
     """
-    kept = {key: (timestamp, key, item) for timestamp, key, item in unpack(packed)}
-    statuses = [_add(kept, record, limit) for record in arriving]
-    return pack(sorted(kept.values())), statuses
+    kept = unpack(packed)[-limit:]  # fewer than are stored when the limit was lowered
+    by_key = {known[1]: known for known in kept}
+    statuses = [_add(kept, by_key, new, limit) for new in arriving]
+    return pack(kept), statuses
 
 
-def _add(kept: dict[int, Record], record: Record, limit: int) -> EventStatus:
-    key = record[1]
-    if (known := kept.get(key)) is not None:
-        kept[key] = max(known, record)
+def _add(kept: list[Entry], by_key: dict[int, Entry], new: Entry, limit: int) -> EventStatus:
+    if (known := by_key.get(new[1])) is not None:
+        if new > known:
+            del kept[bisect_left(kept, known)]
+            insort(kept, new)
+            by_key[new[1]] = new
         return EventStatus.DUPLICATE
-    kept[key] = record
-    if len(kept) > limit:
-        oldest = min(kept.values())
-        del kept[oldest[1]]
-        if oldest is record:
+    if len(kept) == limit:
+        if new < kept[0]:
             return EventStatus.LATE
+        del by_key[kept.pop(0)[1]]
+    insort(kept, new)
+    by_key[new[1]] = new
     return EventStatus.ACCEPTED

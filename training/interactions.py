@@ -1,0 +1,224 @@
+"""A log becomes checked interactions: typed, in order, without duplicates, k-core. Larger than memory is fine."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+from ibis import _
+from ibis.backends.duckdb import Backend
+from ibis.expr.types import Table
+
+from training.items_file import add_items
+from training.log_readers import Columns, LogFormat, detect_format, read_log
+from training.prepared import FORMAT_VERSION, ITEMS, MANIFEST, REJECTS, SEQUENCES, VOCABULARY
+
+TIMED_FORMATS = ("csv", "parquet")  # in the others the place in the file is the time
+LONGEST_ID = 256  # characters; what the service takes
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """How to read a log. `event_types` empty: all types count. `core` 0 or 1: no k-core."""
+
+    format: LogFormat = "auto"
+    columns: Columns = field(default_factory=Columns)
+    event_types: tuple[str, ...] = ()
+    core: int = 5
+    max_bad_share: float = 0.01
+    memory_limit: str = "4GB"
+
+
+def prepare(
+    log: Path, out: Path, *, items: Path | None = None, options: PrepareOptions | None = None, overwrite: bool = False
+) -> dict[str, Any]:
+    """Write a prepared dataset to `out` and return its manifest; `out` appears whole or not at all.
+
+    Raises ValueError when too many rows are bad (the rejects are then beside `out`), nothing is left, or `out`
+    exists; FileNotFoundError for a missing log.
+    """
+    options = options or PrepareOptions()
+    for path in (log, items):
+        if path is not None and not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist")
+    _check_target(out, overwrite=overwrite)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        manifest = _prepare(log, out, items, options, work)
+        (work / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        if out.exists():
+            shutil.rmtree(out)
+        work.chmod(0o755)
+        work.rename(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return manifest
+
+
+def _prepare(log: Path, out: Path, items: Path | None, options: PrepareOptions, work: Path) -> dict[str, Any]:
+    database = work / "scratch.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute(f"SET memory_limit = '{options.memory_limit}'")
+        connection.execute(f"SET temp_directory = '{work / 'spill'}'")
+        connection.execute("SET TimeZone = 'UTC'")
+        log_format = detect_format(log) if options.format == "auto" else options.format
+        read_log(connection, log, log_format, options.columns)
+        tables = ibis.duckdb.from_connection(connection)
+        counts = _check(tables, options, has_time=log_format in TIMED_FORMATS)
+        _refuse_bad_log(connection, counts, options, out)
+        counts |= _core(tables, options.core)
+        _write_sequences(connection, tables, work)
+        counts["items_described"] = add_items(connection, items, work / ITEMS)
+        connection.execute("COPY (FROM malformed ORDER BY line) TO ? (HEADER)", [str(work / REJECTS)])
+        counts |= _sizes(connection)
+    database.unlink()
+    shutil.rmtree(work / "spill", ignore_errors=True)
+    if not counts["interactions"]:
+        raise ValueError(f"{log.name}: nothing is left after the {options.core}-core; try a smaller --core")
+    settings = asdict(options)
+    return {
+        "format_version": FORMAT_VERSION,
+        "name": out.name,
+        "source": log.name,
+        "fingerprint": fingerprint([log, *([items] if items else [])], settings),
+        "options": settings,
+        "counts": counts,
+    }
+
+
+def _check(tables: Backend, options: PrepareOptions, *, has_time: bool) -> dict[str, Any]:
+    """Split `raw` into `interactions` and additions to `malformed`; drop exact duplicates and unwanted types."""
+    raw = tables.table("raw")
+    read = raw.count().execute() + tables.table("malformed").count().execute()
+    if options.event_types:
+        raw = raw.filter(_.type.isin(options.event_types))
+    seconds = _.timestamp.try_cast("float64")
+    parsed = _.timestamp.try_cast("timestamp('UTC')")
+    numbers = ibis.or_(_.timestamp.isnull(), seconds.notnull())
+    checked = raw.mutate(
+        seconds=seconds,
+        microseconds=ibis.ifelse(numbers, (seconds * 1e6).round().cast("int64"), _epoch_us(parsed)),
+        reason=_reason(has_time, seconds, parsed),
+    )
+    tables.create_table("checked", checked)
+    checked = tables.table("checked")
+    bad = checked.filter(_.reason.notnull())
+    text = bad.user_id.fill_null("") + "," + bad.item_id.fill_null("") + "," + bad.timestamp.fill_null("")
+    tables.insert("malformed", bad.select(line=_.line, reason=_.reason, text=text))
+    good = checked.filter(_.reason.isnull())
+    found = good.count().execute()
+    if has_time:  # an exact repeat of a timed event is one event; in the text formats a repeat is a repeat purchase
+        key = [good.user_id, good.item_id, good.microseconds, good.type]
+        good = good.mutate(copy=ibis.row_number().over(group_by=key, order_by=good.line)).filter(_.copy == 0)
+    tables.create_table("interactions", good.select("line", "position", "user_id", "item_id", "microseconds"))
+    kept = tables.table("interactions").count().execute()
+    rejected = tables.table("malformed").count().execute()
+    return {"rows_read": int(read), "rejected": int(rejected), "duplicates": int(found - kept)}
+
+
+@ibis.udf.scalar.builtin(name="epoch_us")
+def _epoch_us(moment: ibis.dtype("timestamp('UTC')")) -> int:  # type: ignore[valid-type, empty-body]
+    """DuckDB's microseconds since 1970."""
+
+
+def _reason(has_time: bool, seconds: Any, parsed: Any) -> Any:
+    """Why a row is refused, or NULL."""
+    branches = [
+        (_.user_id.isnull() | (_.user_id == ""), "user_id is empty"),
+        (_.item_id.isnull() | (_.item_id == ""), "item_id is empty"),
+        (_.user_id.length() > LONGEST_ID, f"user_id is longer than {LONGEST_ID} characters"),
+        (_.item_id.length() > LONGEST_ID, f"item_id is longer than {LONGEST_ID} characters"),
+    ]
+    if has_time:
+        branches.append((_.timestamp.isnull(), "timestamp is empty"))
+        wrong = seconds.isnull() & parsed.isnull()
+        branches.append((wrong, "timestamp is neither Unix seconds nor RFC 3339"))
+        branches.append(((seconds < 0) | (seconds > 2**53 / 1e6) | seconds.isnan(), "timestamp is out of range"))
+    return ibis.cases(*branches, else_=ibis.null("string"))
+
+
+def _refuse_bad_log(
+    connection: duckdb.DuckDBPyConnection, counts: dict[str, Any], options: PrepareOptions, out: Path
+) -> None:
+    if counts["rows_read"] and counts["rejected"] / counts["rows_read"] <= options.max_bad_share:
+        return
+    if not counts["rows_read"]:
+        raise ValueError("the log is empty")
+    kept = out.with_name(f"{out.name}.rejects.csv")
+    connection.execute("COPY (FROM malformed ORDER BY line) TO ? (HEADER)", [str(kept)])
+    raise ValueError(
+        f"{counts['rejected']} of {counts['rows_read']} rows are bad, more than --max-bad-share "
+        f"{options.max_bad_share:g}; see {kept}"
+    )
+
+
+def _core(tables: Backend, core: int) -> dict[str, Any]:
+    """Drop users and items with fewer than `core` interactions until none is left."""
+    before = tables.table("interactions").count().execute()
+    rounds, size = 0, before
+    while core > 1:
+        current: Table = tables.table("interactions")
+        current = current.mutate(
+            of_user=_.count().over(group_by=current.user_id), of_item=_.count().over(group_by=current.item_id)
+        ).filter((_.of_user >= core) & (_.of_item >= core))
+        tables.create_table("interactions", current.drop("of_user", "of_item"), overwrite=True)
+        remaining = tables.table("interactions").count().execute()
+        if remaining == size:
+            break
+        rounds, size = rounds + 1, remaining
+    return {"core_dropped": int(before - size), "core_rounds": rounds}
+
+
+def _write_sequences(connection: duckdb.DuckDBPyConnection, tables: Backend, work: Path) -> None:
+    """Vocabulary by falling count, then item_id; one row a user, in order of first appearance."""
+    interactions = tables.table("interactions")
+    counted = interactions.group_by("item_id").agg(count=_.count())
+    rows = counted.mutate(item_row=ibis.row_number().over(order_by=[ibis.desc("count"), "item_id"]) + 1)
+    tables.create_table("vocabulary", rows.select("item_row", "item_id", "count"))
+    ordered = [_.microseconds, _.line, _.position]
+    sequences = (
+        interactions.join(tables.table("vocabulary"), "item_id")
+        .group_by("user_id")
+        .agg(
+            item_rows=_.item_row.collect(order_by=ordered),
+            timestamps=_.microseconds.collect(order_by=ordered),
+            first=_.line.min(),
+        )
+        .order_by("first", "user_id")
+        .drop("first")
+    )
+    tables.to_parquet(sequences, work / SEQUENCES)
+    connection.execute("COPY (FROM vocabulary ORDER BY item_row) TO ? (FORMAT parquet)", [str(work / VOCABULARY)])
+
+
+def _sizes(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    found = connection.execute(
+        "SELECT count(*), count(DISTINCT user_id), count(DISTINCT item_id) FROM interactions"
+    ).fetchone()
+    interactions, users, items = found or (0, 0, 0)
+    mean = interactions / users if users else 0.0
+    return {"interactions": interactions, "users": users, "items": items, "mean_length": round(mean, 2)}
+
+
+def fingerprint(paths: list[Path], settings: dict[str, Any]) -> str:
+    """SHA-256 over the bytes of the inputs and how they were read."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _check_target(out: Path, *, overwrite: bool) -> None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not overwrite:
+        raise ValueError(f"{out} exists; choose another --out or give --overwrite")
+    if not (out / MANIFEST).is_file():
+        raise ValueError(f"{out} is not a prepared dataset: it will not be overwritten")

@@ -1,0 +1,134 @@
+"""Raw logs as one DuckDB table `raw`: line, position, user_id, item_id, timestamp (text), type.
+
+Everything is read as text, so that ids stay strings and every doubtful value can be reported with its line.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+LogFormat = Literal["auto", "csv", "parquet", "sequences", "pairs"]
+SNIFFED_LINES = 20
+_NO_DELIMITER = "chr(31)"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a CSV or Parquet log are called; `type` may be absent."""
+
+    user: str = "user_id"
+    item: str = "item_id"
+    time: str = "timestamp"
+    type: str | None = None
+
+
+def detect_format(log: Path) -> LogFormat:
+    """By suffix; a text file whose first lines all hold two words is `pairs`, else `sequences`."""
+    if log.suffix in (".parquet", ".pq"):
+        return "parquet"
+    if log.suffix in (".csv", ".tsv"):
+        return "csv"
+    with log.open() as file:
+        words = [len(line.split()) for _, line in zip(range(SNIFFED_LINES), file, strict=False)]
+    return "pairs" if words and all(count == 2 for count in words) else "sequences"
+
+
+def read_log(connection: duckdb.DuckDBPyConnection, log: Path, log_format: LogFormat, columns: Columns) -> None:
+    """Create tables `raw` and `malformed` (line, reason, text). Raises ValueError naming a missing column."""
+    connection.execute("CREATE TABLE malformed (line BIGINT, reason VARCHAR, text VARCHAR)")
+    if log_format == "csv":
+        _read_csv(connection, log, columns)
+    elif log_format == "parquet":
+        _read_parquet(connection, log, columns)
+    else:
+        _read_text(connection, log, pairs=log_format == "pairs")
+
+
+def _read_csv(connection: duckdb.DuckDBPyConnection, log: Path, columns: Columns) -> None:
+    delimiter = "\t" if log.suffix == ".tsv" else ","
+    source = (
+        "read_csv(?, delim = ?, quote = '\"', escape = '\"', header = true, all_varchar = true, store_rejects = true, "
+        "null_padding = false, strict_mode = true)"
+    )
+    parameters = [str(log), delimiter]
+    found = [row[0] for row in connection.execute(f"DESCRIBE FROM {source}", parameters).fetchall()]  # noqa: S608
+    selected = _select(columns, found, log)
+    connection.execute(
+        f"CREATE TABLE good AS SELECT row_number() OVER () AS number, {selected} FROM {source}",  # noqa: S608
+        parameters,
+    )
+    # The n-th good row stands on line n + 1 (the header is line 1), moved down by the rejected lines before it.
+    connection.execute(
+        """
+        CREATE TABLE bad AS SELECT line, line - 1 - row_number() OVER (ORDER BY line) AS good_before, reason, text
+        FROM (SELECT line, min(error_message) AS reason, min(csv_line) AS text FROM reject_errors GROUP BY line)
+        """
+    )
+    connection.execute("INSERT INTO malformed SELECT line, 'malformed CSV: ' || reason, text FROM bad")
+    connection.execute(
+        """
+        CREATE TABLE raw AS
+        SELECT number + 1 + coalesce(moved, 0) AS line, 0 AS position, user_id, item_id, timestamp, type
+        FROM good ASOF LEFT JOIN
+             (SELECT good_before, max(rank) AS moved
+              FROM (SELECT good_before, row_number() OVER (ORDER BY line) AS rank FROM bad) GROUP BY good_before) AS down
+        ON good.number > down.good_before
+        """
+    )
+    connection.execute("DROP TABLE good")
+
+
+def _read_parquet(connection: duckdb.DuckDBPyConnection, log: Path, columns: Columns) -> None:
+    found = [row[0] for row in connection.execute("DESCRIBE FROM read_parquet(?)", [str(log)]).fetchall()]
+    selected = _select(columns, found, log)
+    connection.execute(
+        f"CREATE TABLE raw AS SELECT file_row_number + 1 AS line, 0 AS position, {selected} "  # noqa: S608
+        "FROM read_parquet(?, file_row_number = true)",
+        [str(log)],
+    )
+
+
+def _read_text(connection: duckdb.DuckDBPyConnection, log: Path, *, pairs: bool) -> None:
+    """Words separated by blanks: `user item item ...`, or `user item`."""
+    connection.execute(
+        f"""
+        CREATE TABLE lines AS
+        SELECT row_number() OVER () AS line, text, string_split_regex(trim(text), '\\s+') AS words
+        FROM read_csv(?, columns = {{'text': 'VARCHAR'}}, delim = {_NO_DELIMITER}, quote = '', escape = '',
+                      header = false, auto_detect = false, null_padding = true, max_line_size = 100000000)
+        """,  # noqa: S608
+        [str(log)],
+    )
+    right = "len(words) = 2" if pairs else "len(words) >= 2"
+    wanted = "wanted: user item" if pairs else "wanted: user item item ..."
+    connection.execute(
+        f"INSERT INTO malformed SELECT line, '{wanted}', text FROM lines "  # noqa: S608
+        f"WHERE text IS NOT NULL AND trim(text) <> '' AND NOT ({right})"
+    )
+    connection.execute(
+        f"""
+        CREATE TABLE raw AS
+        SELECT line, generate_subscripts(words[2:], 1) AS position, words[1] AS user_id, unnest(words[2:]) AS item_id,
+               NULL::VARCHAR AS timestamp, NULL::VARCHAR AS type
+        FROM lines WHERE trim(text) <> '' AND {right}
+        """  # noqa: S608
+    )
+    connection.execute("DROP TABLE lines")
+
+
+def _select(columns: Columns, found: list[str], log: Path) -> str:
+    """The wanted columns as text under our names."""
+    wanted = {"user_id": columns.user, "item_id": columns.item, "timestamp": columns.time, "type": columns.type}
+    missing = [name for name in wanted.values() if name is not None and name not in found]
+    if missing:
+        raise ValueError(f"{log.name} has no column {', '.join(missing)}; it has {', '.join(found)}")
+    return ", ".join(
+        f"{_quoted(name)}::VARCHAR AS {ours}" if name is not None else f"NULL::VARCHAR AS {ours}"
+        for ours, name in wanted.items()
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
