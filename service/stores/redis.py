@@ -1,7 +1,7 @@
 """Sequences in Redis (or any server of its protocol): one string a user, merged by one Lua script."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,40 +14,49 @@ from service.stores import packed
 from service.stores.base import EventStatus, Interaction, StoredEvent, StoreUnavailableError
 from service.stores.breaker import CircuitBreaker
 
-APPEND = (Path(__file__).parent / "append.lua").read_text()
+APPEND = (Path(__file__).parent / "append.lua").read_text(encoding="utf-8")
 STATUSES = (EventStatus.ACCEPTED, EventStatus.DUPLICATE, EventStatus.LATE)
 WRITE_SECONDS = 1.0  # an append may wait for the server's fsync
-NEVER = 0  # sequences do not expire
+CONNECTIONS = 64  # at once; further calls wait for one within their own time
 Answer = TypeVar("Answer")
 
 
 class RedisStore:
     """Every call is bounded in time, name resolution included, and runs as a task of its own.
 
-    A caller that is cancelled leaves the task to finish: a half-read connection can never serve another user.
+    A cancelled caller leaves its task to finish, so the connection is read to the end of the reply; a task that runs
+    out of time drops its connection. Either way no connection carries one user's reply to another's question.
+    An append that timed out may have been stored: sending it again is safe, the state is the same.
     """
 
-    def __init__(self, url: str, *, stored_events: int, timeout: float) -> None:
-        """`timeout`: seconds a read may take."""
+    def __init__(self, url: str, *, stored_events: int, timeout: float, breaker: CircuitBreaker | None = None) -> None:
+        """`timeout`: seconds a read may take. Connects on the first call; belongs to the event loop of that call."""
         self._limit = stored_events
         self._timeout = timeout
-        self._breaker = CircuitBreaker()
+        self._breaker = breaker or CircuitBreaker()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._redis = Redis.from_url(
+        self._free = asyncio.Semaphore(CONNECTIONS)
+        self._redis: Redis = Redis.from_url(
             url,
+            protocol=2,
+            max_connections=2 * CONNECTIONS,  # never reached: `_free` makes callers wait instead of failing them
             socket_timeout=WRITE_SECONDS,
             socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 1),
+            retry=Retry(NoBackoff(), 1),  # once, for a connection that died while it was idle
             health_check_interval=0,
         )
         self._script = self._redis.register_script(APPEND)
 
     async def append(self, events: Sequence[StoredEvent]) -> list[EventStatus]:
         """See SequenceStore. One round trip."""
+        entries = [packed.pack([packed.entry(event)]) for event in events]
         places: dict[str, list[int]] = {}
         for place, event in enumerate(events):
             places.setdefault(event.user_id, []).append(place)
-        answers = await self._bounded(self._append(events, places), WRITE_SECONDS)
+        arriving = {user_id: [entries[place] for place in its] for user_id, its in places.items()}
+        if not arriving:
+            return []
+        answers = await self._bounded(lambda: self._append(arriving), WRITE_SECONDS)
         statuses = [EventStatus.ACCEPTED] * len(events)
         for its, codes in zip(places.values(), answers, strict=True):
             for place, code in zip(its, codes, strict=True):
@@ -58,54 +67,55 @@ class RedisStore:
         """See SequenceStore. One MGET."""
         if not user_ids:
             return []
-        call: Awaitable[list[Any]] = self._redis.mget([_key(user_id) for user_id in user_ids])
-        return [packed.interactions(value) for value in await self._bounded(call, self._timeout)]
+        keys = [_key(user_id) for user_id in user_ids]
+        values: list[bytes | None] = await self._bounded(lambda: self._redis.mget(keys), self._timeout)
+        return [packed.interactions(value, limit=self._limit) for value in values]
 
     async def erase(self, user_id: str) -> bool:
         """See SequenceStore."""
-        deleted: int = await self._bounded(self._redis.delete(_key(user_id)), WRITE_SECONDS)
+        deleted: int = await self._bounded(lambda: self._redis.delete(_key(user_id)), WRITE_SECONDS)
         return deleted > 0
 
     async def ping(self) -> None:
         """See SequenceStore."""
-        await self._bounded(self._redis.ping(), self._timeout)
+        await self._bounded(lambda: self._redis.ping(), self._timeout)
 
     async def close(self) -> None:
         """See SequenceStore."""
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._redis.aclose()
 
-    async def _append(self, events: Sequence[StoredEvent], places: dict[str, list[int]]) -> list[list[int]]:
+    async def _append(self, arriving: dict[str, list[bytes]]) -> list[list[int]]:
         try:
-            return await self._send(events, places)
+            return await self._send(arriving)
         except NoScriptError:  # a restarted server has forgotten the script
             await self._redis.script_load(APPEND)
-            return await self._send(events, places)
+            return await self._send(arriving)
 
-    async def _send(self, events: Sequence[StoredEvent], places: dict[str, list[int]]) -> list[list[int]]:
+    async def _send(self, arriving: dict[str, list[bytes]]) -> list[list[int]]:
         async with self._redis.pipeline(transaction=False) as pipeline:
-            for user_id, its in places.items():
-                records = [
-                    packed.pack([(events[i].timestamp, events[i].event_key, events[i].item_id.encode())]) for i in its
-                ]
-                pipeline.evalsha(self._script.sha, 1, _key(user_id), self._limit, NEVER, *records)
+            for user_id, entries in arriving.items():
+                pipeline.evalsha(self._script.sha, 1, _key(user_id), self._limit, *entries)
             answers: list[list[int]] = await pipeline.execute()
         return answers
 
-    async def _bounded(self, call: Awaitable[Answer], seconds: float) -> Answer:
+    async def _bounded(self, call: Callable[[], Awaitable[Any]], seconds: float) -> Any:
         if not self._breaker.admits():
-            _discard(call)
-            raise StoreUnavailableError("redis: not asked, the last calls failed")
-        task = asyncio.ensure_future(call)
+            raise StoreUnavailableError("redis: not asked, because the last calls failed")
+        task = asyncio.create_task(self._attempt(call, seconds))
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    async def _attempt(self, call: Callable[[], Awaitable[Answer]], seconds: float) -> Answer:
         try:
-            answer = await asyncio.wait_for(asyncio.shield(task), seconds)
+            async with asyncio.timeout(seconds), self._free:
+                answer = await call()
         except (RedisError, OSError, TimeoutError) as error:
             self._breaker.failed()
-            task.cancel()
             raise StoreUnavailableError(f"redis: {type(error).__name__}: {error}") from error
         self._breaker.succeeded()
         return answer
@@ -118,9 +128,4 @@ class RedisStore:
 
 def _key(user_id: str) -> str:
     """The braces keep all keys of a user on one node of a Redis Cluster."""
-    return f"intently:sequence:{{{user_id}}}"
-
-
-def _discard(call: Awaitable[Any]) -> None:
-    if asyncio.iscoroutine(call):
-        call.close()
+    return f"intently:{{{user_id}}}:s"

@@ -2,8 +2,10 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +13,7 @@ from service.stores import packed
 from service.stores.base import EventStatus, Interaction, StoredEvent, StoreUnavailableError
 
 BUSY_SECONDS = 5.0
-CACHE_CHUNK = 500  # users asked for in one statement
+CHUNK = 500  # users asked for in one statement
 Answer = TypeVar("Answer")
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS sequences (user_id TEXT PRIMARY KEY, packed BLOB NOT NULL) WITHOUT ROWID"
@@ -32,14 +34,20 @@ class SQLiteStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._connect()
-            self._writer.execute(_SCHEMA)
             self._reader = self._connect()
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailableError(f"cannot open {path}: {error}") from error
 
     async def append(self, events: Sequence[StoredEvent]) -> list[EventStatus]:
-        """See SequenceStore."""
-        return await self._run(self._writing, lambda: self._append(events))
+        """See SequenceStore. One transaction."""
+        arriving: dict[str, list[tuple[int, packed.Entry]]] = {}
+        for place, event in enumerate(events):
+            arriving.setdefault(event.user_id, []).append((place, packed.entry(event)))
+        statuses = [EventStatus.ACCEPTED] * len(events)
+        if arriving:
+            for place, status in await self._run(self._writing, lambda: self._append(arriving)):
+                statuses[place] = status
+        return statuses
 
     async def recent_many(self, user_ids: Sequence[str]) -> list[list[Interaction]]:
         """See SequenceStore."""
@@ -54,15 +62,21 @@ class SQLiteStore:
         await self._run(self._reading, lambda: self._reader.execute("SELECT 1").fetchone())
 
     async def close(self) -> None:
-        """See SequenceStore."""
+        """See SequenceStore. Waits for what is being written."""
         for executor, connection in ((self._reading, self._reader), (self._writing, self._writer)):
-            executor.submit(connection.close).result()
+            with suppress(RuntimeError):  # closed before
+                await asyncio.get_running_loop().run_in_executor(executor, connection.close)
             executor.shutdown()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
+        try:
+            _use_write_ahead_log(connection)
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(_SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     async def _run(self, executor: ThreadPoolExecutor, work: Callable[[], Answer]) -> Answer:
@@ -71,17 +85,13 @@ class SQLiteStore:
         except (sqlite3.Error, RuntimeError) as error:
             raise StoreUnavailableError(f"{self._path.name}: {error}") from error
 
-    def _append(self, events: Sequence[StoredEvent]) -> list[EventStatus]:
-        places: dict[str, list[int]] = {}
-        for place, event in enumerate(events):
-            places.setdefault(event.user_id, []).append(place)
-        statuses = [EventStatus.ACCEPTED] * len(events)
+    def _append(self, arriving: dict[str, list[tuple[int, packed.Entry]]]) -> list[tuple[int, EventStatus]]:
+        statuses: list[tuple[int, EventStatus]] = []
         self._writer.execute("BEGIN IMMEDIATE")
         try:
-            for user_id, its in places.items():
-                records = [(events[i].timestamp, events[i].event_key, events[i].item_id.encode()) for i in its]
-                for place, status in zip(its, self._merge(user_id, records), strict=True):
-                    statuses[place] = status
+            for user_id, placed in arriving.items():
+                merged = self._merge(user_id, [entry for _, entry in placed])
+                statuses += [(place, status) for (place, _), status in zip(placed, merged, strict=True)]
             self._writer.execute("COMMIT")
         except BaseException:
             if self._writer.in_transaction:
@@ -89,22 +99,35 @@ class SQLiteStore:
             raise
         return statuses
 
-    def _merge(self, user_id: str, records: list[packed.Record]) -> list[EventStatus]:
+    def _merge(self, user_id: str, entries: list[packed.Entry]) -> list[EventStatus]:
         row = self._writer.execute("SELECT packed FROM sequences WHERE user_id = ?", (user_id,)).fetchone()
         before: bytes = row[0] if row else b""
-        after, statuses = packed.merge(before, records, limit=self._limit)
+        after, statuses = packed.merge(before, entries, limit=self._limit)
         if after != before:
             self._writer.execute("REPLACE INTO sequences VALUES (?, ?)", (user_id, after))
         return statuses
 
     def _recent_many(self, user_ids: Sequence[str]) -> list[list[Interaction]]:
         found: dict[str, bytes] = {}
-        for start in range(0, len(user_ids), CACHE_CHUNK):
-            chunk = user_ids[start : start + CACHE_CHUNK]
+        for start in range(0, len(user_ids), CHUNK):
+            chunk = user_ids[start : start + CHUNK]
             marks = ",".join("?" * len(chunk))
             query = f"SELECT user_id, packed FROM sequences WHERE user_id IN ({marks})"  # noqa: S608  # marks only
             found.update(self._reader.execute(query, list(chunk)).fetchall())
-        return [packed.interactions(found.get(user_id)) for user_id in user_ids]
+        return [packed.interactions(found.get(user_id), limit=self._limit) for user_id in user_ids]
 
     def _erase(self, user_id: str) -> bool:
         return self._writer.execute("DELETE FROM sequences WHERE user_id = ?", (user_id,)).rowcount > 0
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Workers that open a new file together collide here, and SQLite's own waiting does not cover the switch."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
