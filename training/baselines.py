@@ -36,7 +36,8 @@ def cooccurrence(training: Sequences, items: int, *, window: int = 10, decay: fl
         seen.index_put_(
             (torch.from_numpy(np.concatenate(histories)) - 1, torch.from_numpy(owners)), weights, accumulate=True
         )
-        return torch.sparse.mm(neighbours, seen).T.contiguous()
+        scores: Tensor = torch.sparse.mm(neighbours, seen)
+        return scores.T.contiguous()
 
     return score
 

@@ -47,8 +47,8 @@ class TrainingBatches:
         shuffled = torch.randperm(len(self._starts), device=self._device)
         batches = [
             batch
-            for chunk in shuffled.split(CHUNK_BATCHES * self._batch_size)
-            for batch in chunk[self._lengths[chunk].argsort(stable=True)].split(self._batch_size)
+            for chunk in torch.split(shuffled, CHUNK_BATCHES * self._batch_size)
+            for batch in torch.split(chunk[self._lengths[chunk].argsort(stable=True)], self._batch_size)
         ]
         for number in torch.randperm(len(batches)).tolist():
             yield self._batch(batches[number])
@@ -84,5 +84,5 @@ def packed_batches(
     cut = sequences.newest(max_length)
     rows = torch.from_numpy(cut.rows).to(device)
     starts, lengths = torch.from_numpy(cut.starts).to(device), torch.from_numpy(cut.lengths).to(device)
-    for numbers in lengths.argsort(stable=True).split(batch_size):
+    for numbers in torch.split(lengths.argsort(stable=True), batch_size):
         yield numbers, rows[ragged_arange(starts[numbers], lengths[numbers])], lengths[numbers]

@@ -60,5 +60,5 @@ def load(path: Path, method: IntentMethod, optimizer: torch.optim.Optimizer, key
 def seed_everything(seed: int) -> None:
     """Seed every generator that training draws from."""
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  # for libraries that draw from it
+    np.random.seed(seed)  # for libraries that draw from it
     torch.manual_seed(seed)

@@ -46,7 +46,7 @@ def export_encoder(method: IntentMethod) -> bytes:
         torch.onnx.export(
             _Exported(method).eval(),
             (torch.from_numpy(rows), torch.from_numpy(lengths)),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # the TorchScript exporter writes to a file object
             input_names=["rows", "lengths"],
             output_names=["query_vectors", "intent_weights"],
             dynamic_axes={

@@ -122,7 +122,7 @@ def _check(tables: Backend, options: PrepareOptions, *, has_time: bool) -> dict[
     return {"rows_read": int(read), "rejected": int(rejected), "duplicates": int(found - kept)}
 
 
-@ibis.udf.scalar.builtin(name="epoch_us")
+@ibis.udf.scalar.builtin(name="epoch_us")  # type: ignore[untyped-decorator]
 def _epoch_us(moment: ibis.dtype("timestamp('UTC')")) -> int:  # type: ignore[valid-type, empty-body]
     """DuckDB's microseconds since 1970."""
 

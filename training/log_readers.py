@@ -5,7 +5,7 @@ Everything is read as text, so that ids stay strings and every doubtful value ca
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import duckdb
 
@@ -22,6 +22,15 @@ class Columns:
     item: str = "item_id"
     time: str = "timestamp"
     type: str | None = None
+
+
+def checked_format(name: str) -> LogFormat:
+    """The format of that name. Raises ValueError."""
+    for known in get_args(LogFormat):
+        if name == known:
+            found: LogFormat = known
+            return found
+    raise ValueError(f"--format must be one of {', '.join(get_args(LogFormat))}, got {name!r}")
 
 
 def detect_format(log: Path) -> LogFormat:
@@ -53,7 +62,7 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, log: Path, columns: Columns
         "null_padding = false, strict_mode = true)"
     )
     parameters = [str(log), delimiter]
-    found = [row[0] for row in connection.execute(f"DESCRIBE FROM {source}", parameters).fetchall()]  # noqa: S608
+    found = [row[0] for row in connection.execute(f"DESCRIBE FROM {source}", parameters).fetchall()]
     selected = _select(columns, found, log)
     connection.execute(
         f"CREATE TABLE good AS SELECT row_number() OVER () AS number, {selected} FROM {source}",  # noqa: S608
@@ -73,7 +82,8 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, log: Path, columns: Columns
         SELECT number + 1 + coalesce(moved, 0) AS line, 0 AS position, user_id, item_id, timestamp, type
         FROM good ASOF LEFT JOIN
              (SELECT good_before, max(rank) AS moved
-              FROM (SELECT good_before, row_number() OVER (ORDER BY line) AS rank FROM bad) GROUP BY good_before) AS down
+              FROM (SELECT good_before, row_number() OVER (ORDER BY line) AS rank FROM bad)
+              GROUP BY good_before) AS down
         ON good.number > down.good_before
         """
     )

@@ -32,7 +32,8 @@ def ndcg(found: Integers, k: int) -> Floats:
     >>> ndcg(np.array([1, 3, 0]), 5).tolist()
     [1.0, 0.5, 0.0]
     """
-    return hit_rate(found, k) / np.log2(np.maximum(found, 1) + 1)
+    discount: Floats = np.log2(np.maximum(found, 1) + 1)
+    return np.asarray(hit_rate(found, k) / discount)
 
 
 def reciprocal_rank(found: Integers, k: int) -> Floats:

@@ -102,7 +102,8 @@ def run_training(
     )
     outcome = trainer.run(resume=resume)
     draw_curves(work / "log.jsonl", work / "curves.svg")
-    metrics = {split.name: measure(method, split) for split in (validation, held_out(dataset, "test"))}
+    splits = (validation, held_out(dataset, "test"))
+    metrics: dict[str, dict[str, float]] = {split.name: measure(method, split) for split in splits}
     published = publish(method, config, dataset, training, metrics, out)
     return Run(published, outcome, metrics, dataset.name)
 

@@ -14,8 +14,9 @@ from models.methods.base import IntentMethod
 from service.bundle import contents, files
 from service.bundle.contents import Item
 from service.inference.retrieval import flat_index
+from training.batches import packed_batches
 from training.config import TrainingConfig
-from training.evaluation import all_sequence_vectors, packed_batches
+from training.evaluation import all_sequence_vectors
 from training.export import export_encoder
 from training.index import item_index
 from training.intent_report import describe_intents, summarise

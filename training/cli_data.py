@@ -1,0 +1,97 @@
+"""The data commands of `intently-train`: prepare a log, synthesize one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def prepare_command(
+    log: Annotated[Path, typer.Argument(help="CSV, Parquet, `user item item ...` or `user item` text.")],
+    out: Annotated[Path, typer.Option("--out", help="Directory to write.")],
+    items: Annotated[Path | None, typer.Option(help="CSV, Parquet or JSONL: item_id, title, category, more.")] = None,
+    log_format: Annotated[str, typer.Option("--format", help="auto, csv, parquet, sequences or pairs.")] = "auto",
+    user_column: Annotated[str, typer.Option(help="Column of the user_id.")] = "user_id",
+    item_column: Annotated[str, typer.Option(help="Column of the item_id.")] = "item_id",
+    time_column: Annotated[str, typer.Option(help="Column of the time: Unix seconds or RFC 3339.")] = "timestamp",
+    type_column: Annotated[str | None, typer.Option(help="Column of the event type, if any.")] = None,
+    event_type: Annotated[list[str] | None, typer.Option(help="Keep only this type; repeatable.")] = None,
+    core: Annotated[int, typer.Option(help="Fewest interactions of a user and of an item; 0: keep all.")] = 5,
+    max_bad_share: Annotated[float, typer.Option(help="Give up when more rows than this are bad.")] = 0.01,
+    memory_limit: Annotated[str, typer.Option(help="DuckDB spills to disk beyond this.")] = "4GB",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a prepared dataset at --out.")] = False,
+) -> None:
+    """Check a log and write sequences, vocabulary, items and a manifest; bad rows go to rejects.csv.
+
+    \b
+    intently-train prepare interactions.csv --items items.csv --out data/shop
+    intently-train prepare Beauty.txt --out data/beauty
+    """
+    from training.interactions import PrepareOptions, prepare
+    from training.log_readers import Columns, checked_format
+
+    try:
+        options = PrepareOptions(
+            format=checked_format(log_format),
+            columns=Columns(user_column, item_column, time_column, type_column),
+            event_types=tuple(event_type or ()),
+            core=core,
+            max_bad_share=max_bad_share,
+            memory_limit=memory_limit,
+        )
+        manifest = prepare(log, out, items=items, options=options, overwrite=overwrite)
+    except (ValueError, FileNotFoundError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    counts = manifest["counts"]
+    typer.echo(
+        f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions "
+        f"(mean length {counts['mean_length']})"
+    )
+    typer.echo(
+        f"{counts['rows_read']:,} rows read: {counts['rejected']:,} rejected, {counts['duplicates']:,} duplicates, "
+        f"{counts['core_dropped']:,} outside the {core}-core"
+    )
+    typer.echo(f"wrote {out}")
+
+
+def synthesize_command(
+    out: Annotated[Path, typer.Option("--out", help="Directory to write.")],
+    users: Annotated[int, typer.Option(help="How many users.")] = 2000,
+    items: Annotated[int, typer.Option(help="How many items.")] = 1000,
+    intents: Annotated[int, typer.Option(help="How many planted intents.")] = 20,
+    mean_length: Annotated[float, typer.Option(help="Mean interactions a user.")] = 12.0,
+    dominant_share: Annotated[float, typer.Option(help="Share that serves the dominant intent.")] = 0.8,
+    item_noise: Annotated[float, typer.Option(help="Chance of an item of no particular intent.")] = 0.05,
+    popularity_exponent: Annotated[float, typer.Option(help="Zipf exponent inside an intent.")] = 1.0,
+    drift: Annotated[float, typer.Option(help="Chance that the dominant intent changes half-way.")] = 0.0,
+    repeat_share: Annotated[float, typer.Option(help="Chance of a repeat purchase.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed.")] = 1,
+) -> None:
+    """Make a log with planted intents: interactions.csv, items.csv and the ground truth in truth/.
+
+    \b
+    intently-train synthesize --out data/raw
+    intently-train synthesize --out data/big --users 1000000 --items 50000
+    """
+    from training.synthesis import SynthesisOptions, synthesize
+
+    try:
+        options = SynthesisOptions(
+            users,
+            items,
+            intents,
+            mean_length,
+            dominant_share,
+            item_noise,
+            popularity_exponent,
+            drift,
+            repeat_share,
+            seed,
+        )
+        counts = synthesize(out, options)
+    except ValueError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions")
+    typer.echo(f"wrote {out}")
