@@ -6,10 +6,12 @@ all big-endian: 25 bytes for an item_id of 10. Redis' script (append.lua) reads 
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
+from struct import Struct
+from struct import error as StructError
 
 from service.stores.base import EventStatus, Interaction, StoredEvent, StoreUnavailableError
 
-HEADER = 15
+HEADER = Struct(">QIBH")  # timestamp and the key's first byte, the key's next 4, its last, length of the item_id
 TIMESTAMPS = 2**53  # Lua's doubles are exact below
 EVENT_KEYS = 2**48
 ITEM_BYTES = 2**16
@@ -31,14 +33,15 @@ def entry(event: StoredEvent) -> Entry:
 def unpack(packed: bytes) -> list[Entry]:
     """Bytes -> entries, in their order. Raises StoreUnavailableError for bytes cut short."""
     entries: list[Entry] = []
-    at, end = 0, len(packed)
-    while at < end:
-        item_at = at + HEADER
-        stop = item_at + int.from_bytes(packed[at + 13 : item_at], "big")
-        timestamp = int.from_bytes(packed[at : at + 7], "big")
-        key = int.from_bytes(packed[at + 7 : at + 13], "big")
-        entries.append((timestamp, key, packed[item_at:stop]))
-        at = stop
+    at, end, header = 0, len(packed), HEADER.size
+    try:
+        while at < end:
+            head, middle, last, length = HEADER.unpack_from(packed, at)
+            stop = at + header + length
+            entries.append((head >> 8, (head & 255) << 40 | middle << 8 | last, packed[at + header : stop]))
+            at = stop
+    except StructError:
+        at += header  # what the header alone would have needed
     if at != end:
         raise StoreUnavailableError(f"a stored sequence must end with an entry, got {end} bytes of {at}")
     return entries
