@@ -95,7 +95,7 @@ def _prepare(log: Path, out: Path, items: Path | None, options: PrepareOptions, 
 def _check(tables: Backend, options: PrepareOptions, *, has_time: bool) -> dict[str, Any]:
     """Split `raw` into `interactions` and additions to `malformed`; drop exact duplicates and unwanted types."""
     raw = tables.table("raw")
-    read = raw.count().execute() + tables.table("malformed").count().execute()
+    read = raw.count().to_pyarrow().as_py() + tables.table("malformed").count().to_pyarrow().as_py()
     if options.event_types:
         raw = raw.filter(_.type.isin(options.event_types))
     seconds = _.timestamp.try_cast("float64")
@@ -112,13 +112,13 @@ def _check(tables: Backend, options: PrepareOptions, *, has_time: bool) -> dict[
     text = bad.user_id.fill_null("") + "," + bad.item_id.fill_null("") + "," + bad.timestamp.fill_null("")
     tables.insert("malformed", bad.select(line=_.line, reason=_.reason, text=text))
     good = checked.filter(_.reason.isnull())
-    found = good.count().execute()
+    found = good.count().to_pyarrow().as_py()
     if has_time:  # an exact repeat of a timed event is one event; in the text formats a repeat is a repeat purchase
         key = [good.user_id, good.item_id, good.microseconds, good.type]
         good = good.mutate(copy=ibis.row_number().over(group_by=key, order_by=good.line)).filter(_.copy == 0)
     tables.create_table("interactions", good.select("line", "position", "user_id", "item_id", "microseconds"))
-    kept = tables.table("interactions").count().execute()
-    rejected = tables.table("malformed").count().execute()
+    kept = tables.table("interactions").count().to_pyarrow().as_py()
+    rejected = tables.table("malformed").count().to_pyarrow().as_py()
     return {"rows_read": int(read), "rejected": int(rejected), "duplicates": int(found - kept)}
 
 
@@ -160,7 +160,7 @@ def _refuse_bad_log(
 
 def _core(tables: Backend, core: int) -> dict[str, Any]:
     """Drop users and items with fewer than `core` interactions until none is left."""
-    before = tables.table("interactions").count().execute()
+    before = tables.table("interactions").count().to_pyarrow().as_py()
     rounds, size = 0, before
     while core > 1:
         current: Table = tables.table("interactions")
@@ -168,7 +168,7 @@ def _core(tables: Backend, core: int) -> dict[str, Any]:
             of_user=_.count().over(group_by=current.user_id), of_item=_.count().over(group_by=current.item_id)
         ).filter((_.of_user >= core) & (_.of_item >= core))
         tables.create_table("interactions", current.drop("of_user", "of_item"), overwrite=True)
-        remaining = tables.table("interactions").count().execute()
+        remaining = tables.table("interactions").count().to_pyarrow().as_py()
         if remaining == size:
             break
         rounds, size = rounds + 1, remaining

@@ -13,7 +13,7 @@ from rich.progress import track
 Integers = NDArray[np.int64]
 USERS_AT_ONCE = 10_000
 SHORTEST = 5
-LENGTH_SPREAD = 0.8  # sigma of the log-normal lengths: a heavy tail
+LENGTH_SPREAD = 1.0  # sigma of the log-normal lengths: a heavy tail
 FOLLOWS = 0.3  # chance that the next item of an intent is the successor of the one before
 START = 1_735_689_600  # 2025-01-01T00:00:00Z
 MEAN_GAP = 43_200  # seconds between two interactions of a user

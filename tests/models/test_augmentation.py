@@ -1,0 +1,50 @@
+"""Laws of the augmentations on packed histories."""
+
+import pytest
+import torch
+
+from models.augmentation import augment, crop, mask, reorder
+
+LENGTHS = torch.tensor([10, 1, 5])
+ROWS = torch.arange(1, 17)  # 1..10, 11, 12..16
+MASK = 99
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(3)
+
+
+def test_crop_keeps_a_contiguous_part_of_each_history() -> None:
+    """floor(.4 * 10) = 4, at least one of 1, floor(.4 * 5) = 2."""
+    rows, lengths = crop(ROWS, LENGTHS, ratio=0.4)
+    assert lengths.tolist() == [4, 1, 2]
+    first, second, third = rows.split(lengths.tolist())
+    for part, low, high in ((first, 1, 10), (second, 11, 11), (third, 12, 16)):
+        assert (part.diff() == 1).all()
+        assert low <= part.min()
+        assert part.max() <= high
+
+
+def test_mask_replaces_exactly_its_share() -> None:
+    """floor(.7 * 10) = 7, floor(.7) = 0, floor(.7 * 5) = 3; the others stay where they are."""
+    masked = mask(ROWS, LENGTHS, mask_row=MASK, ratio=0.7)
+    assert [(part == MASK).sum().item() for part in masked.split(LENGTHS.tolist())] == [7, 0, 3]
+    assert torch.equal(masked[masked != MASK], ROWS[masked != MASK])
+
+
+def test_reorder_shuffles_one_window() -> None:
+    """Each history keeps its items; outside one window of half its length nothing moves."""
+    for _ in range(20):
+        moved = reorder(ROWS, LENGTHS, ratio=0.5)
+        for before, after in zip(ROWS.split(LENGTHS.tolist()), moved.split(LENGTHS.tolist()), strict=True):
+            assert sorted(after.tolist()) == before.tolist()
+            changed = (before != after).nonzero().flatten()
+            assert len(changed) == 0 or changed.max() - changed.min() < len(before) // 2
+
+
+def test_views_differ_and_stay_in_their_histories() -> None:
+    rows, lengths = augment(ROWS.repeat(30), LENGTHS.repeat(30), mask_row=MASK)
+    assert (lengths >= 1).all()
+    assert set(rows.tolist()) <= {*range(1, 17), MASK}
+    assert len({tuple(view.tolist()) for view in rows.split(lengths.tolist())}) > 30

@@ -1,0 +1,133 @@
+"""What becomes of a log, row by row."""
+
+import csv
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from training.interactions import PrepareOptions, prepare
+from training.log_readers import Columns, detect_format
+from training.prepared import PreparedDataset, load_prepared
+
+KEEP_ALL = PrepareOptions(core=0, max_bad_share=0.9)
+
+
+def prepared(
+    tmp_path: Path, text: str, *, name: str = "log.csv", options: PrepareOptions = KEEP_ALL
+) -> PreparedDataset:
+    log = tmp_path / name
+    log.write_text(text)
+    prepare(log, tmp_path / "out", options=options)
+    return load_prepared(tmp_path / "out")
+
+
+def sequences(data: PreparedDataset) -> dict[str, list[str]]:
+    return {
+        user: [data.item_ids[row - 1] for row in data.rows[start:end]]
+        for user, start, end in zip(data.user_ids, data.offsets[:-1], data.offsets[1:], strict=True)
+    }
+
+
+def rejects(tmp_path: Path) -> list[tuple[int, str]]:
+    with (tmp_path / "out/rejects.csv").open() as file:
+        return [(int(row["line"]), row["reason"]) for row in csv.DictReader(file)]
+
+
+def test_ids_stay_strings_and_quotes_are_read(tmp_path: Path) -> None:
+    data = prepared(tmp_path, 'user_id,item_id,timestamp\n007,"a,b",1\n007,"say ""hi""",2\n')
+    assert sequences(data) == {"007": ["a,b", 'say "hi"']}
+
+
+def test_order_is_by_time_then_by_line(tmp_path: Path) -> None:
+    """Seconds and RFC 3339 mix: 1970-01-01T00:00:03Z is 3."""
+    log = "user_id,item_id,timestamp\nu,late,9\nu,tie1,5\nu,tie2,5\nu,early,1970-01-01T00:00:03Z\n"
+    assert sequences(prepared(tmp_path, log)) == {"u": ["early", "tie1", "tie2", "late"]}
+
+
+def test_exact_duplicates_are_dropped_and_repeats_kept(tmp_path: Path) -> None:
+    data = prepared(tmp_path, "user_id,item_id,timestamp\nu,a,1\nu,a,1\nu,a,2\n")
+    assert sequences(data) == {"u": ["a", "a"]}
+    assert data.manifest["counts"]["duplicates"] == 1
+
+
+def test_bad_rows_are_reported_with_line_and_reason_and_the_good_kept(tmp_path: Path) -> None:
+    log = "user_id,item_id,timestamp\nu,a,1\n,b,2\nu,,3\nbroken\nu,c,noon\nu,d,-1\nu,e,\nu,f,7\n"
+    assert sequences(prepared(tmp_path, log)) == {"u": ["a", "f"]}
+    found = rejects(tmp_path)
+    assert [line for line, _ in found] == [3, 4, 5, 6, 7, 8]
+    for (_, reason), part in zip(
+        found,
+        ["user_id is empty", "item_id is empty", "malformed", "neither", "range", "timestamp is empty"],
+        strict=True,
+    ):
+        assert part in reason
+
+
+def test_too_many_bad_rows_stop_it_and_leave_no_half_dataset(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"1 of 2 rows are bad, more than --max-bad-share 0.01"):
+        prepared(tmp_path, "user_id,item_id,timestamp\nu,a,1\nu,b,noon\n", options=PrepareOptions(core=0))
+    assert {path.name for path in tmp_path.iterdir()} == {"log.csv", "out.rejects.csv"}
+
+
+def test_the_core_is_taken_until_it_is_stable(tmp_path: Path) -> None:
+    """2-core: item z goes first (one user), which leaves u3 with one interaction, which takes item c along."""
+    log = "user_id,item_id,timestamp\nu1,a,1\nu1,b,2\nu2,a,1\nu2,b,2\nu1,c,3\nu3,c,1\nu3,z,2\n"
+    data = prepared(tmp_path, log, options=PrepareOptions(core=2))
+    assert sequences(data) == {"u1": ["a", "b"], "u2": ["a", "b"]}
+    assert data.manifest["counts"]["core_rounds"] == 3
+
+
+def test_every_format_gives_the_same_sequences(tmp_path: Path) -> None:
+    wanted = {"u1": ["a", "b", "a"], "u2": ["c", "a", "d"]}
+    frame = pl.DataFrame({"who": ["u1"] * 3 + ["u2"] * 3, "what": [*"abacad"], "at": [1, 2, 3, 1, 2, 3]})
+    frame.write_parquet(tmp_path / "log.parquet")
+    options = PrepareOptions(core=0, columns=Columns("who", "what", "at"))
+    prepare(tmp_path / "log.parquet", tmp_path / "parquet", options=options)
+    assert sequences(load_prepared(tmp_path / "parquet")) == wanted
+    for name, text in {
+        "sequences": "u1 a b a\nu2 c a d\n",
+        "pairs": "u1 a\nu1 b\nu1 a\nu2 c\nu2 a\nu2 d\n",
+    }.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+        assert detect_format(tmp_path / f"{name}.txt") == name
+        prepare(tmp_path / f"{name}.txt", tmp_path / name, options=PrepareOptions(core=0))
+        assert sequences(load_prepared(tmp_path / name)) == wanted, name
+
+
+def test_event_types_select_rows(tmp_path: Path) -> None:
+    log = "user_id,item_id,timestamp,kind\nu,a,1,click\nu,b,2,view\nu,c,3,click\n"
+    options = PrepareOptions(core=0, columns=Columns(type="kind"), event_types=("click",))
+    assert sequences(prepared(tmp_path, log, options=options)) == {"u": ["a", "c"]}
+
+
+def test_items_bring_titles_categories_and_attributes(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu,a,1\nu,b,2\n")
+    (tmp_path / "items.csv").write_text("item_id,title,category,colour\na,Apple,fruit,red\n,Nobody,,\na,Again,,\n")
+    prepare(tmp_path / "log.csv", tmp_path / "out", items=tmp_path / "items.csv", options=KEEP_ALL)
+    data = load_prepared(tmp_path / "out")
+    assert (data.item_ids, data.titles, data.categories) == (["a", "b"], ["Apple", None], ["fruit", None])
+    assert data.attributes == [{"colour": "red"}, {}]
+    assert {reason for _, reason in rejects(tmp_path)} == {
+        "items file: item_id is empty",
+        "items file: item_id occurs twice",
+    }
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"log.csv has no column timestamp; it has user_id, item_id"):
+        prepared(tmp_path, "user_id,item_id\nu,a\n")
+
+
+def test_an_existing_directory_is_not_overwritten_unasked(tmp_path: Path) -> None:
+    log = "user_id,item_id,timestamp\nu,a,1\n"
+    prepared(tmp_path, log)
+    with pytest.raises(ValueError, match="exists; choose another --out or give --overwrite"):
+        prepared(tmp_path, log)
+
+
+@pytest.mark.skipif("INTENTLY_DATASETS" not in os.environ, reason="INTENTLY_DATASETS names no folder of real datasets")
+def test_beauty_has_its_published_counts(tmp_path: Path) -> None:
+    counts = prepare(Path(os.environ["INTENTLY_DATASETS"]) / "Beauty.txt", tmp_path / "beauty")["counts"]
+    assert (counts["users"], counts["items"], counts["interactions"]) == (22_363, 12_101, 198_502)

@@ -1,0 +1,103 @@
+"""From a prepared dataset to a bundle, and the two evaluations that must agree."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from service.bundle.files import newest_bundle, open_bundle
+from training.bundle_evaluation import compare_bundles, evaluate_baseline, evaluate_bundle
+from training.config import ConfigError, TrainingConfig
+from training.curves import draw_curves
+from training.pipeline import choose_device, run_training
+from training.run_log import read_lines
+
+CONFIG = TrainingConfig.model_validate(
+    {
+        "method": "iclrec",
+        "encoder": {"hidden": 16, "layers": 1, "max_length": 20, "dropout": 0.1},
+        "options": {"num_intents": 4},
+        "training": {"batch_size": 64, "learning_rate": 0.01, "max_epochs": 6, "patience": 6},
+    }
+)
+YAML = CONFIG.model_dump_json()  # JSON is YAML
+
+
+@pytest.fixture(scope="module")
+def bundle(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    return run_training(CONFIG, data=prepared, out=folder / "bundles", work=folder / "work").published.path
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_the_served_path_scores_what_training_measured(bundle: Path, prepared: Path, split: str) -> None:
+    scored = evaluate_bundle(bundle, prepared, split)
+    assert scored.largest_difference is not None
+    assert scored.largest_difference <= 1e-4
+
+
+def test_it_learns_more_than_popularity(bundle: Path, prepared: Path) -> None:
+    learned = evaluate_bundle(bundle, prepared, "test").metrics["HR@20"]
+    assert learned > 1.5 * evaluate_baseline("popularity", prepared, "test").metrics["HR@20"]
+    assert evaluate_baseline("cooccurrence", prepared, "test").metrics["HR@20"] > 0.2
+
+
+def test_the_bundle_describes_its_intents(bundle: Path) -> None:
+    opened = open_bundle(bundle)
+    assert sum(intent.size for intent in opened.intents) == opened.manifest.training_users
+    assert all(intent.top_items for intent in opened.intents if intent.size)
+    assert opened.manifest.intent_report["used"] == 4
+    assert opened.items[0].title
+
+
+def test_a_bundle_does_not_differ_from_itself(bundle: Path, prepared: Path) -> None:
+    assert compare_bundles(bundle, bundle, prepared, "test")["NDCG@20"].difference == 0
+
+
+def test_the_same_seed_gives_the_same_metrics(bundle: Path, prepared: Path, tmp_path: Path) -> None:
+    again = run_training(CONFIG, data=prepared, out=tmp_path / "bundles", work=tmp_path / "work")
+    assert again.metrics == open_bundle(bundle).manifest.metrics
+
+
+def test_killed_and_resumed_it_ends_where_it_would_have(bundle: Path, prepared: Path, tmp_path: Path) -> None:
+    """kill -9 in the middle of a run, then --resume: the same metrics as the run nobody disturbed."""
+    config = tmp_path / "config.yaml"
+    config.write_text(YAML)
+    command = [sys.executable, "-m", "training.cli", "run", str(config), "--data", str(prepared)]
+    command += ["--out", str(tmp_path / "bundles"), "--work", str(tmp_path / "work")]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = tmp_path / "work/log.jsonl"
+    deadline = time.monotonic() + 60
+    while len(read_lines(log)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    running.send_signal(signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL, "it must die in the middle"
+    subprocess.run([*command, "--resume"], check=True, capture_output=True)
+    resumed = newest_bundle(tmp_path / "bundles")
+    assert resumed is not None
+    assert open_bundle(resumed).manifest.metrics == open_bundle(bundle).manifest.metrics
+    assert [entry["epoch"] for entry in read_lines(log)] == [1, 2, 3, 4, 5, 6]
+    draw_curves(log, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 5000
+
+
+def test_another_configuration_cannot_be_resumed(prepared: Path, tmp_path: Path) -> None:
+    short = CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update={"max_epochs": 1})})
+    run_training(short, data=prepared, out=tmp_path / "bundles", work=tmp_path / "work")
+    other = short.model_copy(update={"next_item_loss": "bce"})
+    with pytest.raises(ValueError, match="belongs to another configuration or dataset"):
+        run_training(other, data=prepared, out=tmp_path / "bundles", work=tmp_path / "work", resume=True)
+
+
+def test_configurations_are_found_by_name_and_checked(tmp_path: Path) -> None:
+    assert TrainingConfig.load("papers/iclrec-beauty").next_item_loss == "bce"
+    with pytest.raises(ConfigError, match=r"nowhere is neither a file nor a built-in configuration \(demo"):
+        TrainingConfig.load("nowhere")
+    (tmp_path / "bad.yaml").write_text("method: sasrec\nlearnig_rate: 1\n")
+    with pytest.raises(ConfigError, match="learnig_rate"):
+        TrainingConfig.load(str(tmp_path / "bad.yaml"))
+    with pytest.raises(ValueError, match="--device must be auto, cpu or cuda"):
+        choose_device("tpu")
