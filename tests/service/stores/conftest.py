@@ -39,10 +39,10 @@ def redis_url(start_server: StartServer) -> str:
 
 @pytest.fixture
 async def opened() -> AsyncIterator[OpenStore]:
-    """`open_store`, closing what it opened."""
+    """`open_store`, closing what it opened; reads may take a second unless told, for machines under load."""
     stores: list[SequenceStore] = []
 
-    def opening(url: str, *, stored_events: int = 200, timeout: float = 0.05) -> SequenceStore:
+    def opening(url: str, *, stored_events: int = 200, timeout: float = 1.0) -> SequenceStore:
         stores.append(open_store(url, stored_events=stored_events, timeout=timeout))
         return stores[-1]
 
