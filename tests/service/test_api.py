@@ -1,0 +1,170 @@
+"""The REST API over the hand-made bundle and a real SQLite store."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.app import create_app
+from service.settings import Settings
+
+
+@pytest.fixture
+def client(tiny_bundle: Path, tmp_path: Path) -> Iterator[TestClient]:
+    settings = Settings(bundle=tiny_bundle, store=f"sqlite:///{tmp_path}/store.sqlite3", stored_events=10)
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+def post(client: TestClient, path: str, status: int = 200, **body: Any) -> Any:
+    answer = client.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def ids(answer: dict[str, Any]) -> list[str]:
+    return [item["item_id"] for item in answer["items"]]
+
+
+def event(item_id: str, timestamp: object, user_id: str = "u", **more: object) -> dict[str, object]:
+    return {"user_id": user_id, "item_id": item_id, "timestamp": timestamp, **more}
+
+
+def test_a_raw_history_gets_its_next_items_with_intents_and_titles(client: TestClient, tiny_bundle: Path) -> None:
+    answer = post(client, "/v1/recommendations", history=["a", "nonsense"], k=2, intents=1, titles=True)
+    assert ids(answer) == ["b", "c"]  # a has been seen
+    assert answer["items"][0]["title"] == "Title of b"
+    assert answer["source"] == "model"
+    assert answer["unknown_items"] == ["nonsense"]
+    assert answer["intents"][0]["intent_id"] == 0
+    assert answer["bundle_id"] == tiny_bundle.name
+    assert "available" not in answer
+
+
+def test_unknown_users_and_empty_histories_get_the_popular_items(client: TestClient) -> None:
+    for body in ({"user_id": "nobody"}, {"history": []}, {"history": ["nonsense"]}):
+        answer = post(client, "/v1/recommendations", k=3, **body)
+        assert (ids(answer), answer["source"]) == (["a", "b", "c"], "popular")
+
+
+def test_lists_are_full_or_say_how_many_were_possible(client: TestClient) -> None:
+    answer = post(client, "/v1/recommendations", history=["a"], k=5, exclude=["b", "c", "d"])
+    assert (ids(answer), answer["available"]) == (["e", "f"], 2)
+    answer = post(client, "/v1/recommendations", history=["a"], k=2, allow=["f", "c"], exclude_seen=False)
+    assert ids(answer) == ["c", "f"]
+    answer = post(client, "/v1/recommendations", user_id="nobody", k=2, exclude=["a"], allow=["a", "d"])
+    assert (ids(answer), answer["available"]) == (["d"], 1)
+
+
+def test_an_event_changes_the_next_answer(client: TestClient) -> None:
+    assert post(client, "/v1/events", events=[event("d", 1)])["results"] == [
+        {"status": "accepted", "known": True, "stored": True}
+    ]
+    answer = client.get("/v1/users/u/recommendations?k=2").json()
+    assert (ids(answer), answer["source"]) == (["e", "f"], "model")
+    assert client.get("/v1/users/u/intents?top=1").json()["intents"][0]["intent_id"] == 1
+    with_history = post(client, "/v1/recommendations", user_id="u", history=["a"], k=6)
+    assert ids(with_history) == ["b", "c", "e", "f"], "history is the input; what is stored counts as seen"
+
+
+def test_every_event_gets_its_own_status_and_the_good_ones_are_kept(client: TestClient) -> None:
+    events = [
+        event("a", "2026-01-01T00:00:00Z", event_id="one"),
+        event("a", "2026-01-01T00:00:00Z", event_id="one"),
+        event("unheard-of", 1767225601),
+        event("b", 9e9),
+        event("c", "yesterday"),
+        event("c", "2026-01-01T00:00:00"),
+        event("", 5),
+        event("b", 1767225602, type="impression"),
+    ]
+    results = post(client, "/v1/events", events=events)["results"]
+    assert [result["status"] for result in results] == [
+        "accepted",
+        "duplicate",
+        "accepted",
+        "future",
+        "invalid",
+        "invalid",
+        "invalid",
+        "accepted",
+    ]
+    assert (results[2]["known"], results[7]["stored"]) == (False, False)
+    assert "no offset" in results[5]["reason"]
+    stored = client.get("/v1/users/u").json()["interactions"]
+    assert [one["item_id"] for one in stored] == ["a", "unheard-of"]
+    assert stored[0]["timestamp"] == "2026-01-01T00:00:00+00:00"
+
+
+def test_a_user_can_be_erased(client: TestClient) -> None:
+    post(client, "/v1/events", events=[event("a", 1, user_id="x/y é")])
+    path = "/v1/users/x/y%20%C3%A9"
+    assert len(client.get(path).json()["interactions"]) == 1
+    assert client.delete(path).json() == {"user_id": "x/y é", "erased": True}
+    assert client.get(path).json()["interactions"] == []
+    assert client.delete(path).json()["erased"] is False
+
+
+def test_a_batch_answers_the_good_requests(client: TestClient) -> None:
+    requests = [{"history": ["a"], "k": 1}, {"k": 0, "history": []}, {}, {"user_id": "nobody", "k": 1}]
+    answers = post(client, "/v1/recommendations/batch", requests=requests)["answers"]
+    assert [ids(answers[0]), ids(answers[3])] == [["b"], ["a"]]
+    assert [answer["error"]["code"] for answer in answers[1:3]] == ["invalid_request"] * 2
+
+
+def test_intents_can_be_looked_up(client: TestClient, tiny_bundle: Path) -> None:
+    listed = client.get("/v1/intents").json()
+    assert [intent["size"] for intent in listed["intents"]] == [3, 1]
+    one = client.get(f"/v1/intents/1?k=2&bundle_id={tiny_bundle.name}").json()
+    assert ids(one) == ["d", "e"]
+    assert one["neighbours"][0]["intent_id"] == 0
+    found = post(client, "/v1/intents/lookup", history=["d", "f"], top=2)
+    assert [intent["intent_id"] for intent in found["intents"]] == [1, 0]
+    assert post(client, "/v1/intents/lookup", user_id="nobody")["source"] == "none"
+
+
+def test_similar_items(client: TestClient) -> None:
+    assert ids(client.get("/v1/items/a/similar?k=2").json()) == ["c", "b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/v1/items/zzz/similar", None, 404, "unknown_item"),
+        ("/v1/intents/7", None, 404, "unknown_intent"),
+        ("/v1/intents?bundle_id=other", None, 404, "unknown_bundle"),
+        ("/nowhere", None, 404, "not_found"),
+        ("/v1/events", None, 405, "method_not_allowed"),
+        ("/v1/recommendations", {"k": 5}, 422, "invalid_request"),
+        ("/v1/recommendations", {"user_id": "u", "k": 501}, 422, "invalid_request"),
+        ("/v1/recommendations", {"user_id": "u" * 257}, 422, "invalid_request"),
+        ("/v1/recommendations", {"history": ["a"] * 1001}, 422, "invalid_request"),
+        ("/v1/recommendations/batch", {"requests": []}, 422, "invalid_request"),
+        ("/v1/events", {"events": [{"user_id": "u" * (1 << 20)}]}, 413, "body_too_large"),
+    ],
+)
+def test_refusals_have_one_shape(client: TestClient, path: str, body: Any, status: int, code: str) -> None:
+    answer = client.get(path) if body is None else client.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert error["code"] == code
+    assert error["message"]
+    assert set(error) == {"code", "message", "details"}
+
+
+def test_without_a_bundle_it_is_live_but_not_ready(tmp_path: Path) -> None:
+    settings = Settings(bundle=tmp_path / "none", store=f"sqlite:///{tmp_path}/store.sqlite3")
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/health/live").status_code == 200
+        refused = client.get("/health/ready")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
+        assert post(client, "/v1/recommendations", 503, user_id="u")["error"]["message"].startswith(
+            "no bundle in 'none'"
+        )
+        assert post(client, "/v1/events", events=[event("a", 1)])["results"][0]["status"] == "accepted"
+
+
+def test_health_names_the_bundle_and_the_store(client: TestClient, tiny_bundle: Path) -> None:
+    assert client.get("/health/ready").json() == {"status": "ready", "bundle_id": tiny_bundle.name, "store": "ok"}

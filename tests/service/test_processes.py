@@ -1,0 +1,128 @@
+"""The service as real processes: ports, workers, metrics, signals, bundles that come later."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REQUESTS = 40
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def call(url: str, body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        text = answer.read().decode()
+    return json.loads(text) if text.startswith("{") else text
+
+
+def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if check():
+                return
+        except (urllib.error.URLError, OSError):
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"not so after {seconds} s")
+
+
+class Service:
+    """`intently-serve run` on free ports."""
+
+    def __init__(self, bundle: Path, store: str, *, workers: int = 1, startup: Path | None = None) -> None:
+        port, admin_port = free_port(), free_port()
+        arguments = ["run", "--bundle", str(bundle), "--store", store, "--port", str(port)]
+        arguments += ["--admin-port", str(admin_port), "--workers", str(workers)]
+        environment = os.environ | ({"PYTHONPATH": f"{startup}{os.pathsep}{Path.cwd()}"} if startup else {})
+        command = [sys.executable, "-m", "service.cli", *arguments]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        self.url, self.admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}"
+
+    def ready(self) -> bool:
+        return bool(call(f"{self.url}/health/ready")["status"] == "ready")
+
+    def stop(self) -> tuple[int, str]:
+        self.process.send_signal(signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=20)
+        return self.process.returncode, errors
+
+
+def test_counters_of_two_workers_add_up_and_sigterm_ends_well(tiny_bundle: Path, tmp_path: Path) -> None:
+    service = Service(tiny_bundle, f"sqlite:///{tmp_path}/store.sqlite3", workers=2)
+    eventually(service.ready)
+    for _ in range(REQUESTS):
+        call(f"{service.url}/v1/recommendations", {"history": ["a"]})
+    metrics = call(f"{service.admin}/metrics")
+    counted = re.search(r'intently_requests_total{.*route="/v1/recommendations",status="200"} (\S+)', metrics)
+    assert counted is not None
+    assert float(counted[1]) == REQUESTS
+    assert f'intently_recommendations_total{{source="model"}} {float(REQUESTS)}' in metrics
+    assert call(f"{service.admin}/admin/bundles") == {"bundles": [tiny_bundle.name]}
+    code, errors = service.stop()
+    assert code == 0, errors
+
+
+def test_a_bundle_that_appears_later_is_served_and_a_damaged_one_is_not(tiny_bundle: Path, tmp_path: Path) -> None:
+    root = tmp_path / "bundles"
+    root.mkdir()
+    service = Service(root, f"sqlite:///{tmp_path}/store.sqlite3")
+    eventually(lambda: call(f"{service.url}/health/live")["status"] == "live")
+    damaged = root / "tiny-0123456789abcdef"
+    shutil.copytree(tiny_bundle, damaged)
+    time.sleep(1.5)
+    with pytest.raises(urllib.error.HTTPError, match="503") as refused:
+        service.ready()
+    assert "the manifest was altered or the directory renamed" in refused.value.read().decode()
+    refused.value.close()
+    shutil.rmtree(damaged)
+    shutil.copytree(tiny_bundle, root / tiny_bundle.name)
+    eventually(service.ready)
+    assert service.stop()[0] == 0
+
+
+def test_it_starts_and_answers_where_torch_cannot_be_imported(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Every process of the service, the workers included, runs sitecustomize first, which bars the imports."""
+    startup = tmp_path / "startup"
+    startup.mkdir()
+    (startup / "sitecustomize.py").write_text(
+        "import os, pathlib, sys\n"
+        "sys.modules.update({name: None for name in ('torch', 'models', 'training')})\n"
+        "pathlib.Path(__file__).with_name(f'barred-{os.getpid()}').touch()\n"
+    )
+    service = Service(tiny_bundle, f"sqlite:///{tmp_path}/store.sqlite3", startup=startup)
+    eventually(service.ready)
+    assert call(f"{service.url}/v1/recommendations", {"history": ["a"]})["source"] == "model"
+    assert service.stop()[0] == 0
+    assert len(list(startup.glob("barred-*"))) >= 2, "supervisor and worker"
+
+
+def test_check_tells_a_sound_bundle_from_an_altered_one(tiny_bundle: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "service.cli", "check"]
+    sound = subprocess.run([*command, str(tiny_bundle)], capture_output=True, text=True, check=True)
+    assert f"bundle    {tiny_bundle.name}" in sound.stdout
+    copy = tmp_path / tiny_bundle.name
+    shutil.copytree(tiny_bundle, copy)
+    (copy / "items.jsonl").write_text("{}")
+    refused = subprocess.run([*command, str(copy)], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "refused:" in refused.stderr
