@@ -2,11 +2,10 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
-DATA ?= $(INTENTLY_DATASETS)
 RESULTS := benchmarks/results
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-accuracy bench-intents bench-serving render clean
+.PHONY: help demo test check format bench-accuracy bench-intents bench-served-lists render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -23,7 +22,7 @@ $(BIN)/.installed-dev: $(BIN)/.installed
 	touch $@
 
 demo: $(BIN)/.installed  ## Synthesize a log, train, export, serve, and show an answer change after an event.
-	$(BIN)/python deploy/demo.py
+	$(BIN)/python benchmarks/demo.py
 
 test: $(BIN)/.installed-dev  ## Run every test; real data is read from the folder that INTENTLY_DATASETS names.
 	$(BIN)/pytest
@@ -38,14 +37,18 @@ format: $(BIN)/.installed-dev  ## Format and fix what can be fixed.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench-accuracy: $(BIN)/.installed  ## Beauty under the full protocol: two methods and two baselines (about an hour on two cores).
-	$(BIN)/python benchmarks/accuracy.py --datasets $(DATA)
+bench-accuracy: $(BIN)/.installed  ## Beauty (INTENTLY_DATASETS) under the full protocol: two methods, two baselines (about an hour).
+	test -d data/beauty || $(BIN)/intently-train prepare $(INTENTLY_DATASETS)/Beauty.txt --out data/beauty
+	$(BIN)/intently-train baseline popularity --data data/beauty --results $(RESULTS)/accuracy-beauty.jsonl
+	$(BIN)/intently-train baseline cooccurrence --data data/beauty --results $(RESULTS)/accuracy-beauty.jsonl
+	$(BIN)/intently-train run sasrec --data data/beauty --out bundles --resume --results $(RESULTS)/accuracy-beauty.jsonl
+	$(BIN)/intently-train run papers/iclrec-beauty --data data/beauty --out bundles --resume --results $(RESULTS)/accuracy-beauty.jsonl
 
 bench-intents: $(BIN)/.installed  ## Served intents against planted ones: normalised mutual information.
 	$(BIN)/python benchmarks/planted_intents.py
 
-bench-serving: $(BIN)/.installed  ## 1,000 users over HTTP get the evaluated lists. Needs a bundle: BUNDLE=... DATASET=...
-	$(BIN)/python benchmarks/served_lists.py --bundle $(BUNDLE) --data $(DATASET)
+bench-served-lists: $(BIN)/.installed  ## 1,000 test users over HTTP get the lists that were evaluated (after bench-accuracy).
+	$(BIN)/python benchmarks/served_lists.py --bundle bundles --data data/beauty
 
 render: $(BIN)/.installed  ## Render docs/benchmarks.md from benchmarks/results.
 	$(BIN)/python benchmarks/render.py

@@ -1,15 +1,13 @@
 """From nothing to an answer: synthesize, prepare, train, serve, ask, post an event, ask again."""
 
-import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
+
+from serving import call, running_service
 
 FOLDER = Path(".demo")
 BIN = Path(sys.executable).parent
@@ -22,21 +20,14 @@ def main() -> None:
     train("synthesize", "--out", FOLDER / "raw")
     train("prepare", FOLDER / "raw/interactions.csv", "--items", FOLDER / "raw/items.csv", "--out", FOLDER / "data")
     train("run", "demo", "--data", FOLDER / "data", "--out", FOLDER / "bundles", "--work", FOLDER / "run")
-    port, admin_port = free_port(), free_port()
-    command = [BIN / "intently-serve", "run", "--bundle", FOLDER / "bundles", "--port", str(port)]
-    command += ["--admin-port", str(admin_port), "--store", f"sqlite:///{FOLDER}/store.sqlite3"]
-    print(f"\n$ {shown(command)}", flush=True)
-    with subprocess.Popen(command) as server:
-        try:
-            ask(f"http://127.0.0.1:{port}")
-        finally:
-            server.terminate()
+    print(f"\n$ intently-serve run --bundle {FOLDER}/bundles", flush=True)
+    with running_service(FOLDER / "bundles", FOLDER) as url:
+        ask(url)
     print(f"\nall of it took {time.perf_counter() - started:.0f} s")
 
 
 def ask(url: str) -> None:
     """A new user interacts with one item, gets a list with intents, interacts again, gets another."""
-    wait_until_ready(url)
     first, second = items_of_two_themes()
     print_answer("a user nobody has seen", recommend(url))
     post_event(url, first)
@@ -83,34 +74,6 @@ def train(*words: object) -> None:
     command = [BIN / "intently-train", *words]
     print(f"\n$ {shown(command)}", flush=True)
     subprocess.run([str(word) for word in command], check=True)
-
-
-def call(url: str, body: dict[str, Any] | None = None) -> Any:
-    """GET, or POST with a body -> the JSON answer."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
-
-
-def wait_until_ready(url: str, seconds: float = 60) -> None:
-    """Poll /health/ready. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            call(f"{url}/health/ready")
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-        else:
-            return
-    raise TimeoutError(f"{url} was not ready after {seconds} s")
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def shown(command: list[Any]) -> str:

@@ -1,0 +1,77 @@
+"""Served intents against planted ones.
+
+Synthesizes a log with 20 planted intents (defaults), trains, asks the running service for the top intent of every
+user over HTTP, and compares it with the user's dominant planted intent: normalised mutual information (arithmetic).
+
+    python benchmarks/planted_intents.py
+"""
+
+import argparse
+import csv
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from math import log
+from pathlib import Path
+
+from serving import call, running_service
+
+from training.prepared import load_prepared
+from training.results import record
+from training.sequences import training_sequences
+
+BIN = Path(sys.executable).parent
+
+
+def main() -> None:
+    """Make, train, serve, ask, compare, record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="demo")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/accuracy-planted-intents.jsonl"))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        train("synthesize", "--out", folder / "raw")
+        train("prepare", folder / "raw/interactions.csv", "--out", folder / "data")
+        train("run", arguments.config, "--data", folder / "data", "--out", folder / "bundles", "--work", folder / "run")
+        served, planted = served_intents(folder)
+    score = normalised_mutual_information(served, planted)
+    print(f"NMI of served and planted intents over {len(served)} users: {score:.3f}")
+    metrics = {"NMI": score}
+    record(arguments.results, kind="accuracy", dataset="synthesized", method=arguments.config, metrics=metrics)
+
+
+def served_intents(folder: Path) -> tuple[list[int], list[str]]:
+    """The strongest served intent and the dominant planted one of every user with a training history."""
+    data = load_prepared(folder / "data")
+    training = training_sequences(data)
+    with (folder / "raw/truth/user_intents.csv").open() as file:
+        truth = {row["user_id"]: row["dominant_intent"] for row in csv.DictReader(file)}
+    served, planted = [], []
+    with running_service(folder / "bundles", folder) as url:
+        for number, user_id in enumerate(data.user_ids):
+            history = [data.item_ids[row - 1] for row in training[number]]
+            answer = call(f"{url}/v1/intents/lookup", {"history": history, "top": 1})
+            served.append(answer["intents"][0]["intent_id"])
+            planted.append(truth[user_id])
+    return served, planted
+
+
+def normalised_mutual_information(a: Sequence[object], b: Sequence[object]) -> float:
+    """2 I(a; b) / (H(a) + H(b)): 0 for independent labels, 1 for the same partition."""
+    size = len(a)
+    joint, left, right = Counter(zip(a, b, strict=True)), Counter(a), Counter(b)
+    mutual = sum(n / size * log(n * size / (left[x] * right[y])) for (x, y), n in joint.items())
+    entropies = sum(-n / size * log(n / size) for counts in (left, right) for n in counts.values())
+    return 2 * mutual / entropies if entropies else 1.0
+
+
+def train(*words: object) -> None:
+    """Run one `intently-train` command."""
+    subprocess.run([BIN / "intently-train", *(str(word) for word in words)], check=True)
+
+
+if __name__ == "__main__":
+    main()

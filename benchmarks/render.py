@@ -1,0 +1,57 @@
+"""Render docs/benchmarks.md from benchmarks/results/*.jsonl; the newest line of each experiment counts.
+
+python benchmarks/render.py
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
+SHOWN = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
+
+
+def main() -> None:
+    """Write the page."""
+    lines = [json.loads(line) for path in sorted(RESULTS.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    parts = ["# Benchmarks", "Rendered by `make render` from `benchmarks/results`; every row names its command."]
+    ranked = [line for line in lines if "HR@20" in line.get("metrics", {})]
+    parts.append(accuracy_table(newest(ranked)))
+    others = [line for line in lines if "metrics" in line and line not in ranked]
+    parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
+    PAGE.write_text("\n\n".join(parts) + "\n")
+    print(f"wrote {PAGE}")
+
+
+def accuracy_table(lines: list[dict[str, Any]]) -> str:
+    """One row a run: full-catalogue ranking, history masked, leave-one-out."""
+    header = ["dataset", "split", "method", "loss", "seed", *SHOWN, "epochs", "s/epoch", "MB", "command"]
+    rows = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    for line in lines:
+        facts = [line.get(name) for name in ("dataset", "split", "method", "next_item_loss", "seed")]
+        scores = [f"{line['metrics'][name]:.4f}" for name in SHOWN]
+        cost = [line.get("epochs"), rounded(line.get("seconds_per_epoch"), 1), rounded(line.get("peak_memory_mb"), 0)]
+        cells = ["" if cell is None else str(cell) for cell in [*facts, *scores, *cost]]
+        rows.append("| " + " | ".join([*cells, f"`{line['command']}`"]) + " |")
+    return "## Accuracy\n\nFull-catalogue ranking, history masked, leave-one-out.\n\n" + "\n".join(rows)
+
+
+def described(line: dict[str, Any]) -> str:
+    """One measurement in words."""
+    metrics = ", ".join(f"{name} {rounded(value, 5)}" for name, value in line["metrics"].items())
+    return f"{line.get('dataset')}, {line.get('method')}: {metrics} (`{line['command']}`, {line['date'][:10]})"
+
+
+def newest(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last line of each command, dataset and split."""
+    return list({(line["command"], line.get("dataset"), line.get("split")): line for line in lines}.values())
+
+
+def rounded(value: float | None, digits: int) -> str | None:
+    """Short enough for a table."""
+    return None if value is None else f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()
