@@ -1,0 +1,72 @@
+"""The compose file by its structure, and, where it is up, by what it does."""
+
+import json
+import os
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+URL = os.environ.get("INTENTLY_COMPOSE_URL", "")
+PROMETHEUS = os.environ.get("INTENTLY_PROMETHEUS_URL", "http://127.0.0.1:9090")
+is_up = pytest.mark.skipif(not URL, reason="INTENTLY_COMPOSE_URL names no running compose stack")
+
+
+def services() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    return found
+
+
+def call(url: str, body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_every_service_is_hardened_and_pinned() -> None:
+    assert set(services()) == {"redis", "service", "training", "prometheus", "grafana"}
+    for name, service in services().items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"], name
+        assert service["cpus"], name
+        tag = service["image"].partition(":")[2]
+        assert tag[-1].isalnum(), name
+        assert any(character.isdigit() for character in tag), f"{name}: the tag must be a version"
+        assert name == "training" or service["healthcheck"], name
+        for published in service.get("ports", []):
+            assert published.startswith("127.0.0.1:"), f"{name}: published to this machine only"
+
+
+@is_up
+def test_an_event_posted_in_one_request_changes_the_next_answer() -> None:
+    user = f"compose-{time.time_ns()}"
+    assert call(f"{URL}/health/ready")["store"] == "ok"
+    before = call(f"{URL}/v1/users/{user}/recommendations?k=5")
+    assert before["source"] == "popular"
+    event = {"user_id": user, "item_id": before["items"][0]["item_id"], "timestamp": time.time()}
+    assert call(f"{URL}/v1/events", {"events": [event]})["results"][0]["status"] == "accepted"
+    after = call(f"{URL}/v1/users/{user}/recommendations?k=5&intents=3")
+    assert after["source"] == "model"
+    assert after["items"] != before["items"]
+    assert len(after["intents"]) == 3
+
+
+@is_up
+def test_prometheus_shows_the_requests() -> None:
+    call(f"{URL}/v1/recommendations", {"user_id": "nobody"})
+    asked = urllib.parse.urlencode({"query": 'sum(intently_requests_total{route="/v1/recommendations"})'})
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        result = call(f"{PROMETHEUS}/api/v1/query?{asked}")["data"]["result"]
+        if result and float(result[0]["value"][1]) >= 1:
+            return
+        time.sleep(1)
+    raise AssertionError("Prometheus has not seen the request after 30 s")

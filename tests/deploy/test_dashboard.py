@@ -1,0 +1,129 @@
+"""Every query of the dashboard, run by a real Prometheus that scraped the real service."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DASHBOARD = ROOT / "deploy/grafana/dashboards/service.json"
+WINDOW = "[10s]"  # stands for Grafana's $__rate_interval at a scrape every second
+
+needs_prometheus = pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="the binary prometheus is not installed (apt install prometheus)"
+)
+
+
+def panels() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(DASHBOARD.read_text())["panels"]
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def call(url: str, body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return None
+
+
+def wait_for(url: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"{url} did not answer within {seconds} s")
+
+
+@pytest.fixture(scope="module")
+def prometheus(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prometheus that scrapes the service every second, after some traffic of every kind."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    port, admin_port, own_port = free_port(), free_port(), free_port()
+    (folder / "prometheus.yml").write_text(
+        "global: {scrape_interval: 1s}\n"
+        f"scrape_configs: [{{job_name: intently, static_configs: [{{targets: ['127.0.0.1:{admin_port}']}}]}}]\n"
+    )
+    service = [sys.executable, "-m", "service.cli", "run", "--bundle", str(tiny_bundle), "--port", str(port)]
+    service += ["--admin-port", str(admin_port), "--store", f"sqlite:///{folder}/store.sqlite3"]
+    scraper = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    scraper += [f"--web.listen-address=127.0.0.1:{own_port}", "--log.level=error"]
+    with subprocess.Popen(service, cwd=ROOT) as one, subprocess.Popen(scraper, stderr=subprocess.DEVNULL) as two:
+        try:
+            wait_for(f"http://127.0.0.1:{port}/health/ready")
+            wait_for(f"http://127.0.0.1:{own_port}/-/ready")
+            for _ in range(6):
+                traffic(f"http://127.0.0.1:{port}")
+                time.sleep(1)
+            yield f"http://127.0.0.1:{own_port}"
+        finally:
+            one.terminate()
+            two.terminate()
+
+
+def traffic(url: str) -> None:
+    """A model answer with an unknown item, a fallback, a short list, an event, a refusal."""
+    call(f"{url}/v1/recommendations", {"history": ["a", "nonsense"]})
+    call(f"{url}/v1/recommendations", {"user_id": "nobody", "k": 500})
+    call(f"{url}/v1/events", {"events": [{"user_id": "u", "item_id": "a", "timestamp": time.time()}]})
+    call(f"{url}/v1/items/zzz/similar")
+
+
+@needs_prometheus
+def test_every_query_returns_data(prometheus: str) -> None:
+    queries = [target["expr"] for panel in panels() for target in panel["targets"]]
+    assert len(queries) >= 14
+    empty = []
+    for query in queries:
+        asked = urllib.parse.urlencode({"query": query.replace("[$__rate_interval]", WINDOW)})
+        answer = call(f"{prometheus}/api/v1/query?{asked}")
+        if answer is None or not answer["data"]["result"] or answer["data"]["result"][0]["value"][1] == "NaN":
+            empty.append(query)
+    assert empty == []
+
+
+@needs_prometheus
+def test_the_requests_are_counted(prometheus: str) -> None:
+    """Six rounds, one refusal each."""
+    asked = urllib.parse.urlencode({"query": 'sum(intently_requests_total{status="404"})'})
+    value = call(f"{prometheus}/api/v1/query?{asked}")["data"]["result"][0]["value"][1]
+    assert float(value) >= 5  # the last round may not have been scraped yet
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (apt install prometheus)")
+def test_the_configuration_is_sound() -> None:
+    subprocess.run(
+        ["promtool", "check", "config", ROOT / "deploy/prometheus/prometheus.yml"], check=True, capture_output=True
+    )
+
+
+def test_the_dashboard_is_what_its_source_says() -> None:
+    """`python deploy/grafana/build.py` has been run."""
+    program = "import build, json; print(json.dumps(build.dashboard()))"
+    built = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT / "deploy/grafana", capture_output=True, check=True
+    )
+    assert json.loads(built.stdout) == json.loads(DASHBOARD.read_text())
+    assert all(panel["description"] and panel["fieldConfig"]["defaults"]["unit"] for panel in panels())
