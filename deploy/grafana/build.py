@@ -6,6 +6,7 @@ from typing import Any
 
 RATE = "[$__rate_interval]"
 LATENCY = f"sum by (le) (rate(intently_request_duration_seconds_bucket{RATE}))"
+ROUTE_LATENCY = f"sum by (le, route) (rate(intently_request_duration_seconds_bucket{RATE}))"
 
 # title, unit, what it tells, {legend: query}
 PANELS: list[tuple[str, str, str, dict[str, str]]] = [
@@ -33,6 +34,15 @@ PANELS: list[tuple[str, str, str, dict[str, str]]] = [
             "p95": f"histogram_quantile(0.95, {LATENCY})",
             "p99": f"histogram_quantile(0.99, {LATENCY})",
         },
+    ),
+    *(
+        (
+            f"Latency by route, p{percent}",
+            "s",
+            f"Time within which {percent} % of a route's requests are answered.",
+            {"{{route}}": f"histogram_quantile({percent / 100}, {ROUTE_LATENCY})"},
+        )
+        for percent in (50, 95, 99)
     ),
     (
         "Stages, p95",
