@@ -1,0 +1,127 @@
+"""From a log to answers over HTTP: callers get the lists that were evaluated, and no accepted event is lost."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.bundle.files import open_bundle
+from training.config import TrainingConfig
+from training.interactions import prepare
+from training.metrics import hit_rate, ranks
+from training.pipeline import run_training
+from training.prepared import load_prepared
+from training.sequences import held_out
+from training.synthesis import SynthesisOptions, synthesize
+
+CONFIG = TrainingConfig.model_validate(
+    {
+        "method": "sasrec",
+        "encoder": {"hidden": 16, "layers": 1, "dropout": 0.1},
+        "options": {"num_intents": 8},
+        "training": {"learning_rate": 0.01, "max_epochs": 3},
+    }
+)
+EVENTS_BEFORE_THE_KILL = 150
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A prepared dataset and its bundle."""
+    folder = tmp_path_factory.mktemp("path")
+    synthesize(folder / "raw", SynthesisOptions(users=300, items=120, intents=4))
+    prepare(folder / "raw/interactions.csv", folder / "data", items=folder / "raw/items.csv")
+    run = run_training(CONFIG, data=folder / "data", out=folder / "bundles", work=folder / "work")
+    return folder / "data", run.published.path
+
+
+@pytest.fixture
+def serve(trained: tuple[Path, Path]) -> Iterator[Callable[[str], tuple[str, subprocess.Popen[bytes]]]]:
+    """Start the service on a store -> its URL and process."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(store: str) -> tuple[str, subprocess.Popen[bytes]]:
+        ports = [free_port(), free_port()]
+        command = [sys.executable, "-m", "service.cli", "run", "--bundle", str(trained[1]), "--store", store]
+        command += ["--port", str(ports[0]), "--admin-port", str(ports[1])]
+        running.append(subprocess.Popen(command, start_new_session=True))
+        url = f"http://127.0.0.1:{ports[0]}"
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                call(f"{url}/health/ready")
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return url, running[-1]
+        raise AssertionError("the service was not ready after 30 s")
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(20)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def call(url: str, body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
+def test_callers_get_the_lists_that_were_evaluated(
+    trained: tuple[Path, Path], serve: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The top 20 over HTTP by raw history scores exactly what training measured in torch."""
+    url, _ = serve(f"sqlite:///{tmp_path}/store.sqlite3")
+    data, bundle = load_prepared(trained[0]), open_bundle(trained[1])
+    split = held_out(data, "test")
+    lists = np.zeros((len(split.targets), 20), dtype=np.int64)
+    for number in range(len(lists)):
+        history = [data.item_ids[row - 1] for row in split.histories[number]]
+        items = call(f"{url}/v1/recommendations", {"history": history, "k": 20})["items"]
+        rows = [bundle.vocabulary.row(item["item_id"]) for item in items]
+        assert not set(rows) & set(split.histories[number].tolist()), "what was seen is not shown"
+        lists[number, : len(rows)] = rows
+    served = hit_rate(ranks(lists, split.targets), 20).mean()
+    assert served == pytest.approx(bundle.manifest.metrics["test"]["HR@20"], abs=1e-4)
+    assert served > 0.25
+
+
+def test_no_accepted_event_is_lost_when_the_service_is_killed(serve: Callable[..., Any], tmp_path: Path) -> None:
+    """kill -9 to every process of the service in the middle of ingestion; a new one knows all it accepted."""
+    store = f"sqlite:///{tmp_path}/store.sqlite3"
+    url, process = serve(store)
+    accepted: list[str] = []
+    try:
+        for number in range(2 * EVENTS_BEFORE_THE_KILL):
+            event = {"user_id": "u", "item_id": f"item-{number}", "timestamp": 1_700_000_000 + number}
+            status = call(f"{url}/v1/events", {"events": [event]})["results"][0]["status"]
+            accepted.append(event["item_id"])
+            assert status == "accepted"
+            if number == EVENTS_BEFORE_THE_KILL:
+                os.killpg(process.pid, signal.SIGKILL)
+    except OSError:
+        pass
+    assert process.wait(10) == -signal.SIGKILL
+    assert len(accepted) > EVENTS_BEFORE_THE_KILL
+    url, _ = serve(store)
+    stored = [one["item_id"] for one in call(f"{url}/v1/users/u")["interactions"]]
+    assert stored[: len(accepted)] == accepted
+    assert len(stored) - len(accepted) <= 1, "at most the event that was under way"
