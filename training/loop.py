@@ -17,7 +17,7 @@ from training.run_log import EpochBar
 from training.sequences import Sequences
 
 SELECTED_BY = "NDCG@20"
-NOTE_EVERY = 10  # steps between looks at the losses: reading one waits for the device
+NOTE_EVERY = 20  # steps between looks at the losses: reading one waits for the device
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ class Trainer:
         """One pass over the batches -> the mean of each loss term."""
         self.method.train()
         sums: dict[str, torch.Tensor] = {}
+        started = time.perf_counter()
         for number, batch in enumerate(self.batches, start=1):
             terms = self.method(batch)
             loss = torch.stack(list(terms.values())).sum()
@@ -102,8 +103,13 @@ class Trainer:
             optimizer.step()
             for name, value in terms.items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach()
-            bar.step(f"loss {loss.item():.4f}" if number % NOTE_EVERY == 0 and self.device.type == "cpu" else "")
+            bar.step(self._note(terms, number, started) if number % NOTE_EVERY == 0 else "")
         return {name: float(value) / len(self.batches) for name, value in sums.items()}
+
+    def _note(self, terms: dict[str, torch.Tensor], step: int, started: float) -> str:
+        """Losses and speed for the bar."""
+        speed = step * self.options.batch_size / (time.perf_counter() - started)
+        return " ".join([*(f"{name} {value.item():.3f}" for name, value in terms.items()), f"{speed:.0f} sequences/s"])
 
     def _refresh_intents(self) -> None:
         if self.method.refreshes:
