@@ -20,7 +20,7 @@ RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf --mount=type=secret,id=
 FROM build AS training-build
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf --mount=type=secret,id=ca_bundle,target=/run/secrets/ca.pem \
     --mount=type=bind,source=deploy/wheels,target=/wheels \
-    /opt/intently/bin/pip install torch==2.13.0
+    /opt/intently/bin/pip install -c constraints.txt torch==2.13.0
 COPY pyproject.toml README.md LICENSE ./
 COPY models models
 COPY training training
@@ -32,7 +32,7 @@ FROM python:3.11-slim AS base
 ENV PATH=/opt/intently/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin intently \
     && install -d -o intently -g intently /bundles /data /runs /redis
-USER intently
+USER 10001:10001
 WORKDIR /runs
 
 FROM base AS training
