@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.responses import Response
 
-from service.bundle.files import is_bundle
+from service.bundle.files import find_bundles
 
 
 def create_admin_app(source: Path, metrics_directory: str) -> FastAPI:
@@ -23,8 +23,7 @@ def create_admin_app(source: Path, metrics_directory: str) -> FastAPI:
 
     @app.get("/admin/bundles")
     def bundles() -> dict[str, Any]:
-        candidates = [source] if is_bundle(source) else sorted(source.iterdir()) if source.is_dir() else []
-        return {"bundles": [path.resolve().name for path in candidates if is_bundle(path)]}
+        return {"bundles": [path.resolve().name for path in find_bundles(source)]}
 
     @app.get("/health/live")
     def live() -> dict[str, str]:

@@ -5,7 +5,7 @@ import gc
 import logging
 from pathlib import Path
 
-from service.bundle.files import BundleError, newest_bundle
+from service.bundle.files import BundleError, find_bundles
 from service.engine import Engine
 from service.errors import NotReadyError, UnknownBundleError
 from service.telemetry import BUNDLE, READY
@@ -21,7 +21,7 @@ class Registry:
         self._source = source
         self._threads = threads
         self._engine: Engine | None = None
-        self._refused: set[Path] = set()
+        self._refused: dict[Path, list[tuple[str, int, int]]] = {}
         self._why = f"no bundle in {source.name!r} yet: publish one with intently-train run"
 
     @property
@@ -38,18 +38,26 @@ class Registry:
         return self._engine
 
     async def refresh(self) -> None:
-        """Load the newest bundle if it is not the one being served. One that fails leaves the old one serving."""
-        path = await asyncio.to_thread(newest_bundle, self._source)
-        if path is None or path in self._refused or (self._engine and path.resolve().name == self._engine.bundle_id):
-            return
+        """Load the newest sound bundle if it is newer than the one being served, which serves on until then."""
+        for path in await asyncio.to_thread(find_bundles, self._source):
+            if self._engine is not None and path.resolve().name == self._engine.bundle_id:
+                return
+            if (engine := await asyncio.to_thread(self._load, path)) is not None:
+                self._swap(engine)
+                return
+
+    def _load(self, path: Path) -> Engine | None:
+        """The engine of a bundle, or None for one that is refused; it is tried again once its files change."""
+        state = sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in path.iterdir())
+        if self._refused.get(path) == state:
+            return None
         try:
-            engine = await asyncio.to_thread(Engine.load, path, threads=self._threads)
+            return Engine.load(path, threads=self._threads)
         except (BundleError, ValueError, OSError, RuntimeError) as error:
-            self._refused.add(path)
+            self._refused[path] = state
             self._why = str(error)
             log.error("bundle refused: %s", error)
-            return
-        self._swap(engine)
+            return None
 
     def _swap(self, engine: Engine) -> None:
         if self._engine is not None:
@@ -65,4 +73,7 @@ class Registry:
         """Refresh for ever."""
         while True:
             await asyncio.sleep(seconds)
-            await self.refresh()
+            try:
+                await self.refresh()
+            except OSError as error:  # a bundle was removed while it was looked at
+                log.warning("cannot look for bundles: %s", error)

@@ -110,12 +110,17 @@ def is_bundle(path: Path) -> bool:
     return (path / MANIFEST).is_file() and not path.name.startswith(".")
 
 
-def newest_bundle(root: Path) -> Path | None:
-    """`root` itself if it is a bundle, else the most recently written bundle below it, or None."""
+def find_bundles(root: Path) -> list[Path]:
+    """`root` itself if it is a bundle, else the bundles in it, the most recently written first."""
     if is_bundle(root):
-        return root
+        return [root]
     found = [path for path in root.iterdir() if is_bundle(path)] if root.is_dir() else []
-    return max(found, key=lambda path: ((path / MANIFEST).stat().st_mtime_ns, path.name), default=None)
+    return sorted(found, key=lambda path: ((path / MANIFEST).stat().st_mtime_ns, path.name), reverse=True)
+
+
+def newest_bundle(root: Path) -> Path | None:
+    """The first of `find_bundles`, or None."""
+    return next(iter(find_bundles(root)), None)
 
 
 def _checked_manifest(path: Path) -> Manifest:

@@ -94,8 +94,8 @@ def test_a_bundle_that_appears_later_is_served_and_a_damaged_one_is_not(tiny_bun
         service.ready()
     assert "the manifest was altered or the directory renamed" in refused.value.read().decode()
     refused.value.close()
-    shutil.rmtree(damaged)
-    shutil.copytree(tiny_bundle, root / tiny_bundle.name)
+    sound = shutil.copytree(tiny_bundle, root / tiny_bundle.name)
+    os.utime(sound / "manifest.json", (1, 1))  # the damaged one is newer, and still not served
     eventually(service.ready)
     assert service.stop()[0] == 0
 
