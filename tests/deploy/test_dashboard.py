@@ -11,7 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,6 +22,13 @@ WINDOW = "[10s]"  # stands for Grafana's $__rate_interval at a scrape every seco
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="the binary prometheus is not installed (apt install prometheus)"
 )
+
+
+class Scraped(NamedTuple):
+    """A Prometheus and what it should have seen."""
+
+    url: str
+    refusals: int
 
 
 def panels() -> list[dict[str, Any]]:
@@ -58,7 +65,7 @@ def wait_for(url: str, seconds: float = 30) -> None:
 
 
 @pytest.fixture(scope="module")
-def prometheus(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prometheus(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
     """A Prometheus that scrapes the service every second, after some traffic of every kind."""
     folder = tmp_path_factory.mktemp("prometheus")
     port, admin_port, own_port = free_port(), free_port(), free_port()
@@ -74,13 +81,25 @@ def prometheus(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         try:
             wait_for(f"http://127.0.0.1:{port}/health/ready")
             wait_for(f"http://127.0.0.1:{own_port}/-/ready")
-            for _ in range(6):
-                traffic(f"http://127.0.0.1:{port}")
-                time.sleep(1)
-            yield f"http://127.0.0.1:{own_port}"
+            scraper_url = f"http://127.0.0.1:{own_port}"
+            yield Scraped(scraper_url, refusals=drive(f"http://127.0.0.1:{port}", scraper_url))
         finally:
             one.terminate()
             two.terminate()
+
+
+def drive(service: str, scraper: str, scrapes: int = 5) -> int:
+    """Traffic until it was scraped `scrapes` times; the rounds made. Prometheus may need 5 s to find its target."""
+    asked = urllib.parse.urlencode({"query": 'count_over_time(intently_requests_total{status="404"}[1m])'})
+    seen, rounds, deadline = 0, 0, time.monotonic() + 60
+    while seen < scrapes:
+        assert time.monotonic() < deadline, f"{seen} scrapes of the service within 60 s"
+        traffic(service)
+        rounds += 1
+        time.sleep(1)
+        result = call(f"{scraper}/api/v1/query?{asked}")["data"]["result"]
+        seen = int(result[0]["value"][1]) if result else 0
+    return rounds
 
 
 def traffic(url: str) -> None:
@@ -92,13 +111,13 @@ def traffic(url: str) -> None:
 
 
 @needs_prometheus
-def test_every_query_returns_data(prometheus: str) -> None:
+def test_every_query_returns_data(prometheus: Scraped) -> None:
     queries = [target["expr"] for panel in panels() for target in panel["targets"]]
     assert len(queries) >= 17
     empty = []
     for query in queries:
         asked = urllib.parse.urlencode({"query": query.replace("[$__rate_interval]", WINDOW)})
-        answer = call(f"{prometheus}/api/v1/query?{asked}")
+        answer = call(f"{prometheus.url}/api/v1/query?{asked}")
         found = [] if answer is None else [series["value"][1] for series in answer["data"]["result"]]
         if all(value == "NaN" for value in found):  # a quantile of a route nobody asked is NaN; of all routes, a fault
             empty.append(query)
@@ -106,11 +125,14 @@ def test_every_query_returns_data(prometheus: str) -> None:
 
 
 @needs_prometheus
-def test_the_requests_are_counted(prometheus: str) -> None:
-    """Six rounds, one refusal each."""
+def test_the_requests_are_counted(prometheus: Scraped) -> None:
+    """One refusal a round: Prometheus ends at exactly as many."""
     asked = urllib.parse.urlencode({"query": 'sum(intently_requests_total{status="404"})'})
-    value = call(f"{prometheus}/api/v1/query?{asked}")["data"]["result"][0]["value"][1]
-    assert float(value) >= 5  # the last round may not have been scraped yet
+    value, deadline = -1.0, time.monotonic() + 10
+    while value != prometheus.refusals and time.monotonic() < deadline:
+        value = float(call(f"{prometheus.url}/api/v1/query?{asked}")["data"]["result"][0]["value"][1])
+        time.sleep(0.2)
+    assert value == prometheus.refusals
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (apt install prometheus)")
