@@ -1,5 +1,6 @@
 """Train one method: epochs, validation, early stopping, checkpoints."""
 
+import ctypes
 import resource
 import time
 from collections.abc import Callable
@@ -56,6 +57,7 @@ class Trainer:
             while progress.epoch < self.options.max_epochs and not self._exhausted(progress):
                 self._epoch(optimizer, progress, bar)
                 checkpoint.save(self._checkpoint, self.method, optimizer, progress, self.key)
+                return_free_memory()
         if progress.best_state:
             self.method.load_state_dict(progress.best_state)
         return Outcome(
@@ -138,6 +140,13 @@ class Trainer:
     @property
     def _log(self) -> Path:
         return self.work / "log.jsonl"
+
+
+def return_free_memory() -> None:
+    """Give freed memory back to the system: batches of ever new sizes scatter glibc's heap, which else keeps growing."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def peak_memory_mb(device: torch.device) -> float:
