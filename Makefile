@@ -25,7 +25,7 @@ demo: $(BIN)/.installed  ## Synthesize a log, train, export, serve, and show an 
 	$(BIN)/python benchmarks/demo.py
 
 test: $(BIN)/.installed-dev  ## Run every test; real data is read from the folder that INTENTLY_DATASETS names.
-	$(BIN)/pytest
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest
 
 check: $(BIN)/.installed-dev  ## Lint, format check, types and import contracts.
 	$(BIN)/ruff check .

@@ -42,9 +42,14 @@ def run(
     intently-serve run --bundle bundles --store redis://localhost:6379/0 --workers 2
     """
     os.environ.update(INTENTLY_BUNDLE=str(bundle.absolute()), INTENTLY_STORE=store)
-    from service.server import serve
+    from service.server import StartError, check_settings, serve
 
-    serve(bundle.absolute(), host=host, port=port, admin_host=admin_host, admin_port=admin_port, workers=workers)
+    try:
+        check_settings()
+        serve(bundle.absolute(), host=host, port=port, admin_host=admin_host, admin_port=admin_port, workers=workers)
+    except StartError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 @app.command()
@@ -54,13 +59,13 @@ def check(bundle: Annotated[Path, typer.Argument(help="A bundle directory.")]) -
     \b
     intently-serve check bundles/sasrec-beauty-0123456789abcdef
     """
-    from service.bundle.files import BundleError, open_bundle
+    from service.bundle.files import open_bundle
     from service.inference.recommender import Recommender
 
     try:
         opened = open_bundle(bundle)
         Recommender(opened)
-    except (BundleError, ValueError, RuntimeError) as error:
+    except Exception as error:  # ONNX Runtime and FAISS raise types of their own
         typer.echo(f"refused: {error}", err=True)
         raise typer.Exit(1) from error
     manifest = opened.manifest

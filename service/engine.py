@@ -9,7 +9,8 @@ import numpy as np
 from service.bundle.files import Bundle, open_bundle
 from service.errors import UnknownIntentError, UnknownItemError
 from service.fallback import PopularItems
-from service.inference.encoder import Encoding
+from service.inference.encoder import Encoding, Floats
+from service.inference.merge import merge
 from service.inference.recommender import Ranking, Recommender
 from service.inference.retrieval import set_threads
 from service.schemas import IntentWeight, RankedItem, Source
@@ -109,17 +110,31 @@ class Engine:
         ]
 
     def _rank(self, questions: Sequence[Question], encoding: Encoding) -> list[Ranking]:
-        excluded = [self._excluded(question) for question in questions]
-        depth = max(len(self.vocabulary) if question.allow is not None else question.k for question in questions)
-        rankings = self._recommender.rank(encoding.query_vectors, depth, excluded)
-        return [self._cut(question, ranking) for question, ranking in zip(questions, rankings, strict=True)]
+        """One search for the questions over the whole catalogue; candidate lists are scored item by item."""
+        rankings: dict[int, Ranking] = {}
+        searched = []
+        for place, question in enumerate(questions):
+            if (allowed := self._allowed(question)) is None:
+                searched.append(place)
+            else:
+                candidates = sorted(allowed - self._excluded(question))
+                rankings[place] = self._among(encoding.query_vectors[place], candidates, question.k)
+        if searched:
+            depth = max(questions[place].k for place in searched)
+            excluded = [self._excluded(questions[place]) for place in searched]
+            found = self._recommender.rank(encoding.query_vectors[searched], depth, excluded)
+            for place, ranking in zip(searched, found, strict=True):
+                rankings[place] = Ranking(ranking.rows[: questions[place].k], ranking.scores[: questions[place].k])
+        return [rankings[place] for place in range(len(questions))]
 
-    def _cut(self, question: Question, ranking: Ranking) -> Ranking:
-        rows, scores = ranking.rows, ranking.scores
-        if (allowed := self._allowed(question)) is not None:
-            kept = np.isin(rows, list(allowed))
-            rows, scores = rows[kept], scores[kept]
-        return Ranking(rows=rows[: question.k], scores=scores[: question.k])
+    def _among(self, query_vectors: Floats, candidates: Sequence[int], k: int) -> Ranking:
+        """The k best of these item rows for one history's query vectors (Q, D)."""
+        if not candidates:
+            return Ranking(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+        vectors = np.stack([self._recommender.items.vector(row) for row in candidates])
+        rows = np.tile(np.array(candidates, dtype=np.int64), (len(query_vectors), 1))
+        scores, ranked = merge(query_vectors @ vectors.T, rows)
+        return Ranking(ranked[:k], scores[:k])
 
     def _excluded(self, question: Question) -> set[int]:
         return set(self.vocabulary.split_known([*question.seen, *question.exclude])[0])

@@ -5,7 +5,6 @@ from collections.abc import Set as AbstractSet
 import numpy as np
 from numpy.typing import NDArray
 
-from service.bundle.inputs import Rows
 from service.inference.recommender import Ranking
 
 
@@ -13,13 +12,13 @@ class PopularItems:
     """Items by training interactions, most first; ties by item row. The score is the share of all interactions."""
 
     def __init__(self, popularity: NDArray[np.int64]) -> None:
-        self._rows: Rows = np.argsort(-popularity, kind="stable").astype(np.int64) + 1
+        self._rows: list[int] = (np.argsort(-popularity, kind="stable") + 1).tolist()
         self._shares = (popularity / max(int(popularity.sum()), 1)).astype(np.float32)
 
     def rank(self, k: int, excluded: AbstractSet[int], allowed: AbstractSet[int] | None = None) -> Ranking:
         """The k most popular items that are allowed and not excluded."""
         chosen: list[int] = []
-        for row in self._rows.tolist():
+        for row in self._rows:
             if row not in excluded and (allowed is None or row in allowed):
                 chosen.append(row)
                 if len(chosen) == k:

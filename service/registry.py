@@ -5,7 +5,7 @@ import gc
 import logging
 from pathlib import Path
 
-from service.bundle.files import BundleError, find_bundles
+from service.bundle.files import find_bundles
 from service.engine import Engine
 from service.errors import NotReadyError, UnknownBundleError
 from service.telemetry import BUNDLE, READY
@@ -39,25 +39,38 @@ class Registry:
 
     async def refresh(self) -> None:
         """Load the newest sound bundle if it is newer than the one being served, which serves on until then."""
-        for path in await asyncio.to_thread(find_bundles, self._source):
+        for path in await asyncio.to_thread(self._found):
             if self._engine is not None and path.resolve().name == self._engine.bundle_id:
                 return
             if (engine := await asyncio.to_thread(self._load, path)) is not None:
                 self._swap(engine)
                 return
 
+    def _found(self) -> list[Path]:
+        try:
+            return find_bundles(self._source)
+        except OSError as error:  # a bundle was removed while it was looked at, or the directory cannot be read
+            self._refuse(f"cannot look for bundles in {self._source.name!r}: {error}")
+            return []
+
     def _load(self, path: Path) -> Engine | None:
         """The engine of a bundle, or None for one that is refused; it is tried again once its files change."""
-        state = sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in path.iterdir())
-        if self._refused.get(path) == state:
-            return None
         try:
-            return Engine.load(path, threads=self._threads)
-        except (BundleError, ValueError, OSError, RuntimeError) as error:
+            state = sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in path.iterdir())
+            if self._refused.get(path) == state:
+                return None
             self._refused[path] = state
-            self._why = str(error)
-            log.error("bundle refused: %s", error)
+            engine = Engine.load(path, threads=self._threads)
+        except Exception as error:  # ONNX Runtime and FAISS raise types of their own; none may stop the watch
+            self._refuse(f"bundle refused: {_sentence(path, error)}")
             return None
+        del self._refused[path]
+        return engine
+
+    def _refuse(self, why: str) -> None:
+        if why != self._why:  # once, not every second
+            log.error(why)
+        self._why = why
 
     def _swap(self, engine: Engine) -> None:
         if self._engine is not None:
@@ -73,7 +86,8 @@ class Registry:
         """Refresh for ever."""
         while True:
             await asyncio.sleep(seconds)
-            try:
-                await self.refresh()
-            except OSError as error:  # a bundle was removed while it was looked at
-                log.warning("cannot look for bundles: %s", error)
+            await self.refresh()
+
+
+def _sentence(path: Path, error: Exception) -> str:
+    return str(error) if path.name in str(error) else f"{path.name}: {error or type(error).__name__}"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
 Source = Literal["model", "popular"]
@@ -40,7 +40,13 @@ class RecommendationRequest(_Request):
 class BatchRequest(_Request):
     """Up to 256 requests; a bad one gets its own error, the others are answered."""
 
-    requests: list[dict[str, Any]] = Field(min_length=1, max_length=256)
+    requests: list[SkipValidation[RecommendationRequest]] = Field(
+        min_length=1, max_length=256, description="checked one by one"
+    )
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"requests": [{"history": ["item-1"]}, {"user_id": "u1"}]}]}
+    )
 
 
 class IntentLookup(_Request):
@@ -49,6 +55,8 @@ class IntentLookup(_Request):
     user_id: Identifier | None = None
     history: list[Identifier] | None = Field(default=None, max_length=1000)
     top: int = Field(default=5, ge=1, le=1000)
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"history": ["item-1"], "top": 3}]})
 
     @model_validator(mode="after")
     def _names_somebody(self) -> "IntentLookup":
@@ -63,7 +71,7 @@ class Event(_Request):
     user_id: Identifier
     item_id: Identifier
     type: str = Field(default="click", min_length=1, max_length=64)
-    timestamp: float | str = Field(description="Unix seconds, or RFC 3339 with an offset")
+    timestamp: Annotated[float, Field(strict=True)] | str = Field(description="Unix seconds, or RFC 3339 with an offset")
     event_id: Identifier | None = Field(default=None, description="makes a repeated delivery harmless")
     value: float | None = None
     recommendation_id: Identifier | None = None
@@ -72,7 +80,7 @@ class Event(_Request):
 class EventsRequest(_Request):
     """Up to 1,000 events; a bad one is reported as invalid, the others are kept."""
 
-    events: list[dict[str, Any]] = Field(min_length=1, max_length=1000)
+    events: list[SkipValidation[Event]] = Field(min_length=1, max_length=1000, description="checked one by one")
 
     model_config = ConfigDict(
         extra="forbid",
@@ -125,5 +133,19 @@ class EventResult(BaseModel):
 
     status: Literal["accepted", "duplicate", "late", "future", "invalid"]
     known: bool | None = Field(default=None, description="false for an item the bundle lacks")
-    stored: bool = Field(default=True, description="false when this type does not enter the sequence")
+    stored: bool = Field(default=True, description="whether the sequence holds it: not late, and of a type it takes")
     reason: str | None = None
+
+
+class Problem(BaseModel):
+    """What was wrong."""
+
+    code: str = Field(examples=["unknown_item"], description="for programs; it does not change")
+    message: str = Field(examples=["unknown item_id 'item-0'"], description="for people")
+    details: Any = None
+
+
+class ErrorAnswer(BaseModel):
+    """The one shape of every error."""
+
+    error: Problem

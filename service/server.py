@@ -1,5 +1,6 @@
 """Processes and ports: workers share the public port, the supervisor answers the admin port."""
 
+import asyncio
 import logging
 import os
 import shutil
@@ -9,16 +10,46 @@ import time
 from pathlib import Path
 
 import uvicorn
+from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
+
+from service.settings import Settings
+from service.stores.base import StoreUnavailableError
+from service.stores.opening import open_store
 
 FACTORY = "service.app:create_app_from_environment"
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 DRAIN_SECONDS = 10
 
 
+class StartError(Exception):
+    """The service cannot start; the message says what to change."""
+
+
+def check_settings() -> None:
+    """Read the INTENTLY_* variables and open the store once, as the workers will. Raises StartError."""
+    try:
+        settings = Settings()
+        asyncio.run(_open_once(settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = "_".join(("INTENTLY", *(str(part).upper() for part in first["loc"][:1])))
+        raise StartError(f"{variable}: {first['msg']}") from error
+    except (ValueError, StoreUnavailableError) as error:
+        raise StartError(str(error)) from error
+
+
+async def _open_once(settings: Settings) -> None:
+    store = open_store(settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout)
+    await store.close()
+
+
 def serve(bundle: Path, *, host: str, port: int, admin_host: str, admin_port: int, workers: int) -> None:
-    """Run until SIGTERM or SIGINT. The counters of all workers meet in files that the admin port adds up."""
+    """Run until SIGTERM or SIGINT. The counters of all workers meet in files that the admin port adds up.
+
+    Raises StartError.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     directory = tempfile.mkdtemp(prefix="intently-metrics-")
     os.environ[METRICS_DIRECTORY] = directory  # before prometheus_client is imported, here and in the workers
@@ -48,18 +79,19 @@ class Workers(Multiprocess):
     """uvicorn's supervisor; the live gauges of a worker that died go with it."""
 
     def keep_subprocess_alive(self) -> None:
-        """Replace dead workers, after forgetting their gauges."""
+        """Replace workers that died or hang, and forget their gauges."""
         from prometheus_client.multiprocess import mark_process_dead
 
-        dead = [process.pid for process in self.processes if not process.process.is_alive()]
+        before = [process.pid for process in self.processes]
         super().keep_subprocess_alive()
-        for pid in dead:
-            if pid is not None:
+        kept = {process.pid for process in self.processes}
+        for pid in before:
+            if pid is not None and pid not in kept:
                 mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def _start_admin(bundle: Path, directory: str, host: str, port: int) -> uvicorn.Server:
-    """The admin port lives in a thread of the supervising process. Raises RuntimeError if it cannot listen."""
+    """The admin port lives in a thread of the supervising process. Raises StartError if it cannot listen."""
     from service.admin import create_admin_app
 
     config = uvicorn.Config(create_admin_app(bundle, directory), host=host, port=port, log_level="warning")
@@ -68,6 +100,6 @@ def _start_admin(bundle: Path, directory: str, host: str, port: int) -> uvicorn.
     thread.start()
     while not server.started:
         if not thread.is_alive():
-            raise RuntimeError(f"the admin port {host}:{port} cannot be opened: is it in use?")
+            raise StartError(f"the admin port {host}:{port} cannot be opened: is it in use?")
         time.sleep(0.01)
     return server

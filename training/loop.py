@@ -143,7 +143,7 @@ class Trainer:
 
 
 def return_free_memory() -> None:
-    """Give freed memory back to the system: batches of ever new sizes scatter glibc's heap, which else keeps growing."""
+    """Give freed memory back to the system: batches of ever new sizes scatter glibc's heap, which else grows on."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

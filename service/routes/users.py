@@ -16,14 +16,15 @@ from service.telemetry import STORE_ERRORS
 router = APIRouter(tags=["users"])
 UserId = Annotated[str, Path(min_length=1, max_length=256)]
 K = Annotated[int, Query(ge=1, le=MAX_K)]
+Intents = Annotated[int, Query(ge=0, le=100)]
 
 
 @router.get("/v1/users/{user_id:path}/recommendations", response_model_exclude_none=True)
 async def user_recommendations(
-    user_id: UserId, its: WorkerParts, engine: ServedEngine, k: K = 20, titles: bool = False, intents: int = 0
+    user_id: UserId, its: WorkerParts, engine: ServedEngine, k: K = 20, titles: bool = False, intents: Intents = 0
 ) -> RecommendationAnswer:
     """The k best next items from the user's stored sequence."""
-    request = RecommendationRequest(user_id=user_id, k=k, titles=titles, intents=min(max(intents, 0), 100))
+    request = RecommendationRequest(user_id=user_id, k=k, titles=titles, intents=intents)
     return (await recommend([request], engine, its.store))[0]
 
 
