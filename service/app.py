@@ -15,11 +15,12 @@ from starlette.responses import Response
 
 from service import telemetry
 from service.dependencies import Parts
-from service.errors import ServiceError, error_body
+from service.errors import ServiceError, error_body, invalid_body
 from service.events import EventIntake
 from service.middleware import Guard
 from service.registry import Registry
 from service.routes import events, health, intents, items, recommendations, users
+from service.schemas import ErrorAnswer
 from service.settings import Settings
 from service.stores.opening import open_store
 
@@ -39,6 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
         description="Next items and intents from raw sequences.",
         docs_url=None,
         redoc_url=None,
+        responses={"default": {"model": ErrorAnswer, "description": "Refused, or failed."}},
         lifespan=lambda app: _lifespan(app, settings),
     )
     for resource in (recommendations, intents, items, events, health, users):
@@ -53,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
-    telemetry.initialise()
+    telemetry.initialise((path, method) for path, methods in app.openapi()["paths"].items() for method in methods)
     store = open_store(settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout)
     registry = Registry(settings.bundle, threads=settings.threads)
     intake = EventIntake(store, settings.sequence_event_types, settings.future_tolerance)
@@ -82,8 +84,7 @@ async def _service_error(_: Request, error: Exception) -> Response:
 async def _invalid(_: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    details = [{"location": list(one["loc"]), "message": one["msg"]} for one in error.errors()]
-    return _json(422, error_body("invalid_request", "the request is not valid", details))
+    return _json(422, invalid_body(error.errors()))
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

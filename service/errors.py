@@ -8,6 +8,7 @@ ServiceError
 `- StoreDownError        503 store_unavailable
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -70,3 +71,9 @@ class StoreDownError(ServiceError):
 def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
     """The one shape of an error."""
     return {"error": {"code": code, "message": message, "details": details}}
+
+
+def invalid_body(errors: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The body of a 422, from pydantic's errors; what was sent is not repeated."""
+    details = [{"location": list(one["loc"]), "message": one["msg"]} for one in errors]
+    return error_body("invalid_request", "the request is not valid", details)

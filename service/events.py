@@ -5,13 +5,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from pydantic import ValidationError
 
 from service.engine import Engine
 from service.schemas import Event, EventResult
-from service.stores.base import SequenceStore, StoredEvent, event_key
+from service.stores.base import EventStatus, SequenceStore, StoredEvent, event_key
 from service.telemetry import EVENTS
 
 MICROSECONDS = 1_000_000
@@ -26,33 +25,28 @@ class EventIntake:
     sequence_types: frozenset[str]
     future_tolerance: float  # seconds
 
-    async def receive(self, raw: Sequence[dict[str, Any]], engine: Engine | None) -> list[EventResult]:
+    async def receive(self, raw: Sequence[object], engine: Engine | None) -> list[EventResult]:
         """One result an event, in order. Raises StoreUnavailableError: then none of them may be taken as stored."""
-        results: list[EventResult | None] = []
-        arriving: list[tuple[int, StoredEvent]] = []
         horizon = (time.time() + self.future_tolerance) * MICROSECONDS
-        for place, entry in enumerate(raw):
-            checked = self._check(entry, horizon)
-            results.append(checked if isinstance(checked, EventResult) else None)
-            if not isinstance(checked, EventResult):
-                arriving.append((place, checked))
-        statuses = await self.store.append([event for _, event in arriving]) if arriving else []
-        for (place, _), status in zip(arriving, statuses, strict=True):
-            results[place] = EventResult(status=status.value)
-        finished = [result for result in results if result is not None]
-        for entry, result in zip(raw, finished, strict=True):
-            if result.status not in ("invalid", "future") and engine is not None:
+        checked = [self._check(entry, horizon) for entry in raw]
+        arriving = [one for one in checked if isinstance(one, StoredEvent)]
+        statuses = iter(await self.store.append(arriving) if arriving else [])
+        results = [one if isinstance(one, EventResult) else _stored(next(statuses)) for one in checked]
+        for entry, result in zip(raw, results, strict=True):
+            if engine is not None and isinstance(entry, dict) and result.status not in ("invalid", "future"):
                 result.known = engine.vocabulary.row(entry["item_id"]) is not None
             EVENTS.labels(result.status).inc()
-        return finished
+        return results
 
-    def _check(self, entry: dict[str, Any], horizon: float) -> StoredEvent | EventResult:
+    def _check(self, entry: object, horizon: float) -> StoredEvent | EventResult:
+        """A well-formed event of a type that enters the sequence, or the result that ends its way here."""
         try:
             event = Event.model_validate(entry)
             timestamp = parse_timestamp(event.timestamp)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            return EventResult(status="invalid", stored=False, reason=f"{_place(first['loc'])}{first['msg']}")
+            place = f"{first['loc'][0]}: " if first["loc"] else ""
+            return EventResult(status="invalid", stored=False, reason=f"{place}{first['msg']}")
         except ValueError as error:
             return EventResult(status="invalid", stored=False, reason=str(error))
         if timestamp > horizon:
@@ -63,11 +57,15 @@ class EventIntake:
         return StoredEvent(event.user_id, event.item_id, timestamp, event_key(identity))
 
 
+def _stored(status: EventStatus) -> EventResult:
+    return EventResult(status=status.value, stored=status is not EventStatus.LATE)
+
+
 def parse_timestamp(value: float | str) -> int:
     """Unix seconds, or RFC 3339 with an offset -> Unix microseconds. Raises ValueError."""
     if isinstance(value, str):
         try:
-            parsed = datetime.fromisoformat(value)
+            parsed = datetime.fromisoformat(value.upper())  # RFC 3339 allows t and z
         except ValueError as error:
             raise ValueError(f"timestamp: wanted RFC 3339 or Unix seconds, found {value!r}") from error
         if parsed.tzinfo is None:
@@ -82,7 +80,3 @@ def _identity(event: Event, timestamp: int) -> str:
     """The default event_id: the same fact has the same id, however often it is sent."""
     fact = "\x1f".join((event.user_id, event.item_id, event.type, str(timestamp)))
     return hashlib.sha256(fact.encode()).hexdigest()
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) + ": " if location else ""

@@ -1,8 +1,7 @@
 """ASGI middleware shared by all routes: a body limit, and a count and a time for every request."""
 
 import time
-from collections.abc import MutableMapping
-from typing import Any
+from collections import deque
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,7 +13,7 @@ BODY_LIMIT = 1 << 20  # bytes
 
 
 class BodyTooLargeError(Exception):
-    """The body went over the limit while it was being read."""
+    """The body is over the limit."""
 
 
 class Guard:
@@ -28,31 +27,46 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        seen: MutableMapping[str, Any] = {"status": 500, "begun": False, "bytes": 0}
+        status = 500
 
         async def counted_send(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                seen["status"], seen["begun"] = message["status"], True
+                status = message["status"]
             await send(message)
 
-        async def limited_receive() -> Message:
-            message = await receive()
-            seen["bytes"] += len(message.get("body", b""))
-            if seen["bytes"] > BODY_LIMIT:
-                raise BodyTooLargeError
-            return message
-
         try:
-            if _declared_length(scope) > BODY_LIMIT:
-                raise BodyTooLargeError
-            await self._app(scope, limited_receive, counted_send)
+            body = await _limited(scope, receive)
         except BodyTooLargeError:
-            if not seen["begun"]:
-                await _refuse(counted_send)
+            await _refuse(counted_send)
+        else:
+            await self._app(scope, body, counted_send)
         finally:
             route = _template(scope)
-            REQUESTS.labels(route, scope["method"], str(seen["status"])).inc()
+            REQUESTS.labels(route, scope["method"], str(status)).inc()
             DURATION.labels(route).observe(time.perf_counter() - started)
+
+
+async def _limited(scope: Scope, receive: Receive) -> Receive:
+    """`receive` for a body whose length is declared, which the server enforces; else the body, read to its end."""
+    declared = _declared_length(scope)
+    if declared is not None and declared > BODY_LIMIT:
+        raise BodyTooLargeError
+    if declared is not None or scope["method"] in ("GET", "HEAD"):
+        return receive
+    read: deque[Message] = deque()
+    size, more = 0, True
+    while more:
+        read.append(await receive())
+        size += len(read[-1].get("body", b""))
+        more = read[-1].get("more_body", False)
+        if size > BODY_LIMIT:
+            raise BodyTooLargeError
+
+    async def replay() -> Message:
+        return read.popleft() if read else await receive()
+
+    return replay
 
 
 def _template(scope: Scope) -> str:
@@ -61,11 +75,11 @@ def _template(scope: Scope) -> str:
     return str(getattr(route, "path", "unmatched")).replace(":path}", "}")
 
 
-def _declared_length(scope: Scope) -> int:
+def _declared_length(scope: Scope) -> int | None:
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             return int(value)
-    return 0
+    return None
 
 
 async def _refuse(send: Send) -> None:

@@ -71,7 +71,9 @@ class Event(_Request):
     user_id: Identifier
     item_id: Identifier
     type: str = Field(default="click", min_length=1, max_length=64)
-    timestamp: Annotated[float, Field(strict=True)] | str = Field(description="Unix seconds, or RFC 3339 with an offset")
+    timestamp: Annotated[float, Field(strict=True)] | str = Field(
+        description="Unix seconds, or RFC 3339 with an offset"
+    )
     event_id: Identifier | None = Field(default=None, description="makes a repeated delivery harmless")
     value: float | None = None
     recommendation_id: Identifier | None = None

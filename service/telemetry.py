@@ -1,7 +1,7 @@
 """What Prometheus sees. Never a label by user, item or raw path; every status is counted."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -26,11 +26,16 @@ READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiproce
 STAGES = ("store", "encode", "search")
 SOURCES = ("model", "popular")
 EVENT_STATUSES = (*(status.value for status in EventStatus), "future", "invalid")
+HTTP_STATUSES = ("200", "422", "500", "503")  # every route can answer these; others appear when they happen
 STORE_OPERATIONS = ("append", "read", "erase")
 
 
-def initialise() -> None:
-    """Make every series exist, so that a rate is right from the first increment."""
+def initialise(routes: Iterable[tuple[str, str]] = ()) -> None:
+    """Make the series exist, so that a rate is right from the first increment. `routes`: (template, method)."""
+    for route, method in routes:
+        DURATION.labels(route)
+        for http_status in HTTP_STATUSES:
+            REQUESTS.labels(route, method.upper(), http_status)
     for stage in STAGES:
         STAGE.labels(stage)
     for source in SOURCES:

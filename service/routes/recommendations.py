@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import ValidationError
 
 from service.dependencies import ServedEngine, WorkerParts
-from service.errors import error_body
+from service.errors import invalid_body
 from service.recommending import recommend
 from service.schemas import BatchRequest, RecommendationAnswer, RecommendationRequest
 
@@ -28,8 +28,7 @@ async def recommend_batch(batch: BatchRequest, its: WorkerParts, engine: ServedE
         try:
             good[place] = RecommendationRequest.model_validate(raw)
         except ValidationError as error:
-            details = error.errors(include_url=False, include_context=False, include_input=False)
-            answers[place] = error_body("invalid_request", "the request is not valid", details)
+            answers[place] = invalid_body(error.errors())
     for place, answer in zip(good, await recommend(list(good.values()), engine, its.store), strict=True):
         answers[place] = answer.model_dump(exclude_none=True)
     return {"answers": [answers[place] for place in range(len(batch.requests))]}
