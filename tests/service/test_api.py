@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client import REGISTRY
 
 from service.app import create_app
+from service.bundle.files import open_bundle
+from service.engine import Engine
 from service.settings import Settings
 
 
@@ -114,6 +117,19 @@ def test_a_batch_answers_the_good_requests(client: TestClient) -> None:
     assert [answer["error"]["code"] for answer in answers[1:3]] == ["invalid_request"] * 2
 
 
+def test_what_is_no_request_does_not_spoil_a_large_batch(client: TestClient) -> None:
+    """More than 8 are answered in a thread."""
+    requests = [7, None, *({"history": ["a"], "k": 1},) * 20]
+    answers = post(client, "/v1/recommendations/batch", requests=requests)["answers"]
+    assert ["error" in answer for answer in answers] == [True] * 2 + [False] * 20
+    assert {tuple(ids(answer)) for answer in answers[2:]} == {("b",)}
+    assert len({answer["recommendation_id"] for answer in answers[2:]}) == 20
+    answers = post(client, "/v1/recommendations/batch", requests=[{}])["answers"]
+    assert answers[0]["error"]["details"] == [
+        {"location": [], "message": "Value error, give user_id, history, or both"}
+    ]
+
+
 def test_intents_can_be_looked_up(client: TestClient, tiny_bundle: Path) -> None:
     listed = client.get("/v1/intents").json()
     assert [intent["size"] for intent in listed["intents"]] == [3, 1]
@@ -142,6 +158,12 @@ def test_similar_items(client: TestClient) -> None:
         ("/v1/recommendations", {"user_id": "u" * 257}, 422, "invalid_request"),
         ("/v1/recommendations", {"history": ["a"] * 1001}, 422, "invalid_request"),
         ("/v1/recommendations/batch", {"requests": []}, 422, "invalid_request"),
+        ("/v1/recommendations/batch", {"requests": [{}] * 257}, 422, "invalid_request"),
+        ("/v1/recommendations", {"user_id": "u", "kk": 5}, 422, "invalid_request"),
+        ("/v1/users/u/recommendations?intents=101", None, 422, "invalid_request"),
+        ("/v1/users/u/recommendations?bundle_id=other", None, 404, "unknown_bundle"),
+        ("/v1/items/" + "x" * 257 + "/similar", None, 422, "invalid_request"),
+        ("/v1/events", {"events": [{}] * 1001}, 422, "invalid_request"),
         ("/v1/events", {"events": [{"user_id": "u" * (1 << 20)}]}, 413, "body_too_large"),
     ],
 )
@@ -168,3 +190,68 @@ def test_without_a_bundle_it_is_live_but_not_ready(tmp_path: Path) -> None:
 
 def test_health_names_the_bundle_and_the_store(client: TestClient, tiny_bundle: Path) -> None:
     assert client.get("/health/ready").json() == {"status": "ready", "bundle_id": tiny_bundle.name, "store": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 422, "invalid_request"),
+        (b'{"user_id": "\xff"}', 400, "bad_request"),
+        (b'{"user_id": "\\ud800"}', 422, "invalid_request"),
+        (b'{"\\ud800": 1}', 422, "invalid_request"),
+        (b'{"a":' * 100_000, 400, "bad_request"),
+    ],
+    ids=["not json", "not utf-8", "lone surrogate", "lone surrogate as name", "nested 100,000 deep"],
+)
+def test_a_body_that_cannot_be_read_is_the_caller_s_error(
+    client: TestClient, body: bytes, status: int, code: str
+) -> None:
+    answer = client.post("/v1/recommendations", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+def test_a_body_of_undeclared_length_has_the_same_limit(client: TestClient) -> None:
+    answer = client.post("/v1/events", content=iter([b" " * 600_000] * 2))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+    small = iter([b'{"history": ["a"],', b' "k": 1}'])
+    headers = {"content-type": "application/json"}
+    assert ids(client.post("/v1/recommendations", content=small, headers=headers).json()) == ["b"]
+
+
+def test_a_fault_of_ours_is_counted_and_tells_nothing(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(Engine, "recommend", fail)
+    monkeypatch.setattr(Engine, "load", classmethod(lambda cls, path, threads: cls(open_bundle(path))))
+    labels = {"route": "/v1/recommendations", "method": "POST", "status": "500"}
+    before = REGISTRY.get_sample_value("intently_requests_total", labels) or 0
+    settings = Settings(bundle=tiny_bundle, store=f"sqlite:///{tmp_path}/store.sqlite3")
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        answer = client.post("/v1/recommendations", json={"history": ["a"]})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert "secret" not in answer.text
+    assert REGISTRY.get_sample_value("intently_requests_total", labels) == before + 1
+
+
+def test_every_route_s_series_exist_before_its_first_request(client: TestClient) -> None:
+    for route in ("/v1/recommendations", "/v1/events", "/v1/recommendations/batch"):
+        for status in ("200", "422", "500", "503"):
+            labels = {"route": route, "method": "POST", "status": status}
+            assert REGISTRY.get_sample_value("intently_requests_total", labels) is not None, labels
+    labels = {"route": "/v1/users/{user_id}", "method": "DELETE", "status": "200"}
+    assert REGISTRY.get_sample_value("intently_requests_total", labels) is not None
+
+
+def test_the_document_describes_errors_and_elements_as_they_are(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    assert len(document["paths"]) == 12
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            error = operation["responses"]["default"]["content"]["application/json"]["schema"]
+            assert error == {"$ref": "#/components/schemas/ErrorAnswer"}
+    events = document["components"]["schemas"]["EventsRequest"]["properties"]["events"]
+    assert events["items"]["required"] == ["user_id", "item_id", "timestamp"]

@@ -116,6 +116,53 @@ def test_it_starts_and_answers_where_torch_cannot_be_imported(tiny_bundle: Path,
     assert len(list(startup.glob("barred-*"))) >= 2, "supervisor and worker"
 
 
+def test_a_killed_worker_is_replaced_and_the_counters_still_add_up(tiny_bundle: Path, tmp_path: Path) -> None:
+    service = Service(tiny_bundle, f"sqlite:///{tmp_path}/store.sqlite3", workers=2)
+    metric = re.compile(r"^intently_ready (\S+)$", re.MULTILINE)
+
+    def workers_ready() -> float:
+        found = metric.search(call(f"{service.admin}/metrics"))
+        return float(found[1]) if found else 0
+
+    eventually(lambda: workers_ready() == 2)
+    for _ in range(REQUESTS):
+        call(f"{service.url}/v1/recommendations", {"history": ["a"]})
+    children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text().split()
+    workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    eventually(lambda: not Path(f"/proc/{workers[0]}").exists())
+    eventually(lambda: workers_ready() == 2)
+    call(f"{service.url}/v1/recommendations", {"history": ["a"]})
+    assert f'intently_recommendations_total{{source="model"}} {REQUESTS + 1.0}' in call(f"{service.admin}/metrics")
+    assert service.stop()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "said"),
+    [
+        (["--store", "mysql://x"], {}, "error: the store must be sqlite:///path"),
+        (["--store", "sqlite:////proc/none/store.sqlite3"], {}, "error: cannot open /proc/none/store.sqlite3"),
+        ([], {"INTENTLY_STORED_EVENTS": "many"}, "error: INTENTLY_STORED_EVENTS: Input should be a valid integer"),
+        (["--admin-port", "TAKEN"], {}, "cannot be opened: is it in use?"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_a_sentence(
+    tiny_bundle: Path, tmp_path: Path, options: list[str], variables: dict[str, str], said: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        given = [str(taken.getsockname()[1]) if option == "TAKEN" else option for option in options]
+        command = [sys.executable, "-m", "service.cli", "run", "--bundle", str(tiny_bundle)]
+        command += ["--port", str(free_port()), "--admin-port", str(free_port()), *given]
+        ended = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=20,
+            env=os.environ | {"PYTHONPATH": str(Path.cwd())} | variables,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_check_tells_a_sound_bundle_from_an_altered_one(tiny_bundle: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "service.cli", "check"]
     sound = subprocess.run([*command, str(tiny_bundle)], capture_output=True, text=True, check=True)

@@ -4,11 +4,13 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from service.bundle.files import BundleError, is_bundle, newest_bundle, open_bundle, write_bundle
 from service.bundle.inputs import pack, truncate
+from service.bundle.manifest import manifest_digits
 from service.bundle.vocabulary import Vocabulary
 
 
@@ -67,13 +69,53 @@ def test_a_foreign_directory_is_refused(tmp_path: Path) -> None:
         open_bundle(tmp_path)
 
 
-def test_another_format_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
-    from service.bundle.manifest import manifest_digits
+def a_later_format(manifest: dict[str, Any]) -> None:
+    manifest["format_version"] = 2
 
-    manifest = json.loads((tiny_bundle / "manifest.json").read_text()) | {"format_version": 2}
+
+def a_field_of_a_later_format(manifest: dict[str, Any]) -> None:
+    manifest["compression"] = "zstd"
+
+
+def no_encoder(manifest: dict[str, Any]) -> None:
+    del manifest["files"]["encoder.onnx"]
+
+
+def a_file_elsewhere(manifest: dict[str, Any]) -> None:
+    manifest["files"]["../../etc/passwd"] = manifest["files"]["encoder.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (a_later_format, "is not of this format: Input should be 1"),
+        (a_field_of_a_later_format, "is not of this format: Extra inputs are not permitted"),
+        (no_encoder, "a bundle holds .*encoder.onnx"),
+        (a_file_elsewhere, "a bundle holds .*the manifest names .*passwd"),
+    ],
+)
+def test_another_format_is_refused(
+    tiny_bundle: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    """The id fits the manifest, so only the format can be at fault."""
+    manifest = json.loads((tiny_bundle / "manifest.json").read_text())
+    change(manifest)
     text = json.dumps(manifest).encode()
     foreign = tmp_path / f"tiny-{manifest_digits(text)}"
     shutil.copytree(tiny_bundle, foreign)
+    (foreign / "manifest.json").write_bytes(text)
+    with pytest.raises(BundleError, match=said):
+        open_bundle(foreign)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"null", b"\xff\xfe", b"[" * 100_000],
+    ids=["empty", "cut", "null", "not utf-8", "nested 100,000 deep"],
+)
+def test_a_manifest_that_is_no_manifest_is_refused(tmp_path: Path, text: bytes) -> None:
+    foreign = tmp_path / f"tiny-{manifest_digits(text)}"
+    foreign.mkdir()
     (foreign / "manifest.json").write_bytes(text)
     with pytest.raises(BundleError, match="is not of this format"):
         open_bundle(foreign)

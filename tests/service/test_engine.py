@@ -1,0 +1,54 @@
+"""Answers one can work out by hand: items a, b, c lie along x (1, .9, .8), d, e, f along y."""
+
+from pathlib import Path
+
+import pytest
+
+from service.engine import Answer, Engine, Question
+from service.telemetry import Stages
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_bundle: Path) -> Engine:
+    return Engine.load(tiny_bundle)
+
+
+def ids(answer: Answer) -> list[str]:
+    return [item.item_id for item in answer.items]
+
+
+def test_candidates_score_as_they_do_in_the_whole_catalogue(engine: Engine) -> None:
+    """[a] asks with (1, 0): b .9, c .8, e .1; d and f tie at 0 and go by row; unknown candidates are no candidates."""
+    everything, candidates = engine.recommend(
+        [
+            Question(history=["a"], k=6),
+            Question(history=["a"], k=6, allow=["f", "d", "nonsense", "c", "b", "e"], exclude=["b"]),
+        ],
+        Stages(),
+    )
+    assert ids(everything) == ["a", "b", "c", "e", "d", "f"]
+    assert ids(candidates) == ["c", "e", "d", "f"]
+    assert [item.score for item in candidates.items] == pytest.approx([0.8, 0.1, 0.0, 0.0])
+    assert (candidates.source, candidates.available) == ("model", 4)
+
+
+def test_neighbours_in_a_batch_do_not_change_an_answer(engine: Engine) -> None:
+    questions = [
+        Question(history=["a"], k=1),
+        Question(history=[], k=2),
+        Question(history=["d", "e"], k=6, seen=["d", "e"], intents=2, titles=True),
+        Question(history=["nonsense"], k=3, allow=["f", "c"]),
+        Question(history=["b"], k=2, allow=["f", "c"]),
+    ]
+    together = engine.recommend(questions, Stages())
+    alone = [engine.recommend([question], Stages())[0] for question in questions]
+    for one, other in zip(together, alone, strict=True):
+        assert (ids(one), one.source, one.available) == (ids(other), other.source, other.available)
+        assert [item.score for item in one.items] == pytest.approx([item.score for item in other.items], abs=1e-4)
+    assert [ids(answer) for answer in together] == [["a"], ["a", "b"], ["f", "b", "a", "c"], ["c", "f"], ["c", "f"]]
+
+
+def test_popular_items_score_their_share_of_all_interactions(engine: Engine) -> None:
+    """60 + 50 + 40 + 30 + 20 + 10 = 210 interactions."""
+    answer = engine.recommend([Question(history=[], k=2)], Stages())[0]
+    assert [item.score for item in answer.items] == pytest.approx([60 / 210, 50 / 210])
