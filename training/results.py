@@ -21,7 +21,7 @@ def record(path: Path, *, kind: str, **measured: Any) -> None:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "commit": commit(),
             "machine": machine(),
-            "command": " ".join([Path(sys.argv[0]).name, *(_relative(word) for word in sys.argv[1:])]),
+            "command": " ".join([_program(Path(sys.argv[0])), *(_relative(word) for word in sys.argv[1:])]),
             "kind": kind,
             **measured,
         },
@@ -46,6 +46,10 @@ def commit() -> str | None:
     asked = ["git", "describe", "--always", "--exclude=*", "--dirty=+"]
     found = subprocess.run(asked, cwd=here, capture_output=True, text=True, check=False)  # noqa: S603
     return found.stdout.strip() or None
+
+
+def _program(path: Path) -> str:
+    return f"python benchmarks/{path.name}" if path.suffix == ".py" else path.name
 
 
 def _relative(word: str) -> str:
