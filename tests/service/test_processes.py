@@ -125,6 +125,7 @@ def test_a_killed_worker_is_replaced_and_the_counters_still_add_up(tiny_bundle: 
         return float(found[1]) if found else 0
 
     eventually(lambda: workers_ready() == 2)
+    eventually(service.ready)  # a worker has its bundle a moment before it listens
     for _ in range(REQUESTS):
         call(f"{service.url}/v1/recommendations", {"history": ["a"]})
     children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text().split()

