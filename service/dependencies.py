@@ -22,7 +22,7 @@ class Parts:
     intake: EventIntake
 
 
-def parts(request: Request) -> Parts:
+async def parts(request: Request) -> Parts:  # async, like `engine`: FastAPI sends others to a thread, per request
     """The worker's parts."""
     found: Parts = request.app.state.parts
     return found
@@ -31,7 +31,7 @@ def parts(request: Request) -> Parts:
 WorkerParts = Annotated[Parts, Depends(parts)]
 
 
-def engine(its: WorkerParts, bundle_id: Annotated[str | None, Query()] = None) -> Engine:
+async def engine(its: WorkerParts, bundle_id: Annotated[str | None, Query()] = None) -> Engine:
     """The engine being served; `?bundle_id=` insists on one bundle."""
     return its.registry.engine(bundle_id)
 

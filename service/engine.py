@@ -46,12 +46,12 @@ class Engine:
 
     def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
         """Raise ValueError when the bundle's parts do not fit each other."""
-        set_threads(threads)
         self.bundle_id = bundle.bundle_id
         self.manifest = bundle.manifest
         self.vocabulary = bundle.vocabulary
         self.items = bundle.items
         self.intents = bundle.intents
+        self._threads = threads
         self._recommender = Recommender(bundle, threads=threads)
         self._popular = PopularItems(bundle.popularity)
 
@@ -93,21 +93,26 @@ class Engine:
         row = self.vocabulary.row(item_id)
         if row is None:
             raise UnknownItemError(item_id)
-        return self._items(self._recommender.similar(row, k), titles=True)
+        return self._items(self._ready_recommender().similar(row, k), titles=True)
 
     def intent_items(self, intent_id: int, k: int) -> list[RankedItem]:
         """Items nearest to a prototype. Raises UnknownIntentError."""
         self._check_intent(intent_id)
-        return self._items(self._recommender.intent_items(intent_id, k), titles=True)
+        return self._items(self._ready_recommender().intent_items(intent_id, k), titles=True)
 
     def intent_neighbours(self, intent_id: int, k: int) -> list[IntentWeight]:
         """The intents nearest to one, with their inner product. Raises UnknownIntentError."""
         self._check_intent(intent_id)
-        ranking = self._recommender.intent_neighbours(intent_id, k)
+        ranking = self._ready_recommender().intent_neighbours(intent_id, k)
         return [
             IntentWeight(intent_id=int(row), weight=float(score))
             for row, score in zip(ranking.rows, ranking.scores, strict=True)
         ]
+
+    def _ready_recommender(self) -> Recommender:
+        """OpenMP keeps the number of FAISS's threads per calling thread, so whoever searches has to say it."""
+        set_threads(self._threads)
+        return self._recommender
 
     def _rank(self, questions: Sequence[Question], encoding: Encoding) -> list[Ranking]:
         """One search for the questions over the whole catalogue; candidate lists are scored item by item."""
@@ -122,7 +127,7 @@ class Engine:
         if searched:
             depth = max(questions[place].k for place in searched)
             excluded = [self._excluded(questions[place]) for place in searched]
-            found = self._recommender.rank(encoding.query_vectors[searched], depth, excluded)
+            found = self._ready_recommender().rank(encoding.query_vectors[searched], depth, excluded)
             for place, ranking in zip(searched, found, strict=True):
                 rankings[place] = Ranking(ranking.rows[: questions[place].k], ranking.scores[: questions[place].k])
         return [rankings[place] for place in range(len(questions))]

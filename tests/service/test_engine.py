@@ -1,7 +1,9 @@
 """Answers one can work out by hand: items a, b, c lie along x (1, .9, .8), d, e, f along y."""
 
+import asyncio
 from pathlib import Path
 
+import faiss
 import pytest
 
 from service.engine import Answer, Engine, Question
@@ -52,3 +54,12 @@ def test_popular_items_score_their_share_of_all_interactions(engine: Engine) -> 
     """60 + 50 + 40 + 30 + 20 + 10 = 210 interactions."""
     answer = engine.recommend([Question(history=[], k=2)], Stages())[0]
     assert [item.score for item in answer.items] == pytest.approx([60 / 210, 50 / 210])
+
+
+async def test_whoever_searches_keeps_to_the_threads_given(tiny_bundle: Path) -> None:
+    """OpenMP's setting belongs to one thread: loading in another must not leave this one with all cores."""
+    faiss.omp_set_num_threads(2)
+    engine = await asyncio.to_thread(lambda: Engine.load(tiny_bundle, threads=1))
+    assert faiss.omp_get_max_threads() == 2
+    engine.recommend([Question(history=["a"], k=1)], Stages())
+    assert faiss.omp_get_max_threads() == 1
