@@ -7,6 +7,8 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -53,22 +55,20 @@ def serve(bundle: Path, *, host: str, port: int, admin_host: str, admin_port: in
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     directory = tempfile.mkdtemp(prefix="intently-metrics-")
     os.environ[METRICS_DIRECTORY] = directory  # before prometheus_client is imported, here and in the workers
+    config = uvicorn.Config(
+        FACTORY,
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
     try:
-        admin = _start_admin(bundle, directory, admin_host, admin_port)
-        config = uvicorn.Config(
-            FACTORY,
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
-        listening = config.bind_socket()
-        workers_group = Workers(config, [listening])
-        workers_group.run()
-        admin.should_exit = True
+        with _admin_port(bundle, directory, admin_host, admin_port):
+            workers_group = Workers(config, [config.bind_socket()])
+            workers_group.run()
         if any(process.exitcode == STARTUP_FAILURE for process in workers_group.processes):
             raise SystemExit(1)
     finally:
@@ -90,16 +90,22 @@ class Workers(Multiprocess):
                 mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
-def _start_admin(bundle: Path, directory: str, host: str, port: int) -> uvicorn.Server:
+@contextmanager
+def _admin_port(bundle: Path, directory: str, host: str, port: int) -> Iterator[None]:
     """The admin port lives in a thread of the supervising process. Raises StartError if it cannot listen."""
     from service.admin import create_admin_app
 
-    config = uvicorn.Config(create_admin_app(bundle, directory), host=host, port=port, log_level="warning")
+    app = create_admin_app(bundle, directory)
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True, name="admin")
     thread.start()
-    while not server.started:
-        if not thread.is_alive():
-            raise StartError(f"the admin port {host}:{port} cannot be opened: is it in use?")
-        time.sleep(0.01)
-    return server
+    try:
+        while not server.started:
+            if not thread.is_alive():
+                raise StartError(f"the admin port {host}:{port} cannot be opened: is it in use?")
+            time.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(DRAIN_SECONDS)  # a loop still running while the interpreter ends would crash it

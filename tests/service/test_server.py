@@ -1,0 +1,23 @@
+"""The supervising process and its admin port."""
+
+import socket
+import threading
+import urllib.request
+from pathlib import Path
+
+from service import server
+
+
+def admin_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "admin"]
+
+
+def test_the_admin_thread_has_ended_before_the_process_does(tiny_bundle: Path, tmp_path: Path) -> None:
+    """An event loop that still runs while the interpreter is taken down ends it with a segmentation fault."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with server._admin_port(tiny_bundle, str(tmp_path), "127.0.0.1", port):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5) as answer:
+            assert answer.status == 200
+        assert admin_threads() == ["admin"]
+    assert admin_threads() == []
