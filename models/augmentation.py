@@ -1,31 +1,54 @@
-"""Augmented views of packed histories: crop, mask or reorder, drawn for each sequence (CL4SRec, ICLRec)."""
+"""Augmented views of packed histories: crop, mask, reorder or insert, drawn for each sequence (CL4SRec, S4Rec)."""
+
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from models.packing import ragged_arange
 
-CROP, MASK, REORDER = 0, 1, 2
+Operation = Literal["crop", "mask", "reorder", "insert"]
+CL4SREC: tuple[Operation, ...] = ("crop", "mask", "reorder")
+
+
+def check_operations(operations: tuple[Operation, ...]) -> None:
+    """Raises ValueError for an operation that does not exist."""
+    if unknown := set(operations) - set(get_args(Operation)):
+        raise ValueError(f"augmentations must be among {', '.join(get_args(Operation))}, got {', '.join(unknown)}")
 
 
 def augment(
     rows: Tensor,
     lengths: Tensor,
+    operations: tuple[Operation, ...] = CL4SREC,
     *,
     mask_row: int,
+    max_length: int,
     crop_ratio: float = 0.2,
     mask_ratio: float = 0.7,
     reorder_ratio: float = 0.2,
+    insert_ratio: float = 0.2,
 ) -> tuple[Tensor, Tensor]:
     """One view of each history: packed rows (T), lengths (B) -> packed rows, lengths (B).
 
-    Each history gets one of the three operations with equal chance (ICLRec, section 4; its code's ratios).
+    Each history gets one of the operations with equal chance (ICLRec, section 4, and its code's ratios; the share of
+    inserted items is our choice). Without operations the view is the history. Views keep to `max_length`.
     """
-    operation = torch.randint(3, lengths.shape, device=rows.device)
-    of_position = torch.repeat_interleave(operation, lengths)
-    masked = torch.where(of_position == MASK, mask(rows, lengths, mask_row=mask_row, ratio=mask_ratio), rows)
-    moved = torch.where(of_position == REORDER, reorder(rows, lengths, ratio=reorder_ratio), masked)
-    return crop(moved, lengths, ratio=crop_ratio, chosen=operation == CROP)
+    if not operations:
+        return rows, lengths
+    drawn = torch.randint(len(operations), lengths.shape, device=rows.device)
+    chosen = {operation: drawn == number for number, operation in enumerate(operations)}
+    if "mask" in chosen:
+        masked = mask(rows, lengths, mask_row=mask_row, ratio=mask_ratio)
+        rows = torch.where(torch.repeat_interleave(chosen["mask"], lengths), masked, rows)
+    if "reorder" in chosen:
+        moved = reorder(rows, lengths, ratio=reorder_ratio)
+        rows = torch.where(torch.repeat_interleave(chosen["reorder"], lengths), moved, rows)
+    if "crop" in chosen:
+        rows, lengths = crop(rows, lengths, ratio=crop_ratio, chosen=chosen["crop"])
+    if "insert" in chosen:
+        rows, lengths = insert(rows, lengths, ratio=insert_ratio, max_length=max_length, chosen=chosen["insert"])
+    return rows, lengths
 
 
 def crop(rows: Tensor, lengths: Tensor, *, ratio: float, chosen: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -55,6 +78,22 @@ def reorder(rows: Tensor, lengths: Tensor, *, ratio: float) -> Tensor:
     drawn = start + torch.rand(len(rows), device=rows.device, dtype=torch.float64) * window[segments]
     place = torch.where(inside, drawn, positions.double())
     return rows[torch.argsort(segments * (lengths.max() + 1).double() + place, stable=True)]
+
+
+def insert(
+    rows: Tensor, lengths: Tensor, *, ratio: float, max_length: int, chosen: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Add ceil(ratio * length) items of the batch's histories at random places, as far as `max_length` allows."""
+    added = torch.minimum((lengths * ratio).ceil().long(), max_length - lengths)
+    if chosen is not None:
+        added = torch.where(chosen, added, 0)
+    segments, positions = _places(lengths)
+    homes = torch.repeat_interleave(torch.arange(len(lengths), device=rows.device), added)
+    drawn = rows[torch.randint(len(rows), homes.shape, device=rows.device)]
+    before = torch.rand(homes.shape, device=rows.device, dtype=torch.float64) * (lengths[homes] + 1) - 1
+    place = torch.cat([positions.double(), before])
+    order = torch.argsort(torch.cat([segments, homes]) * (lengths.max() + 2).double() + place, stable=True)
+    return torch.cat([rows, drawn])[order], lengths + added
 
 
 def _places(lengths: Tensor) -> tuple[Tensor, Tensor]:

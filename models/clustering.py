@@ -1,4 +1,4 @@
-"""K-means on the unit sphere, and the nearest prototype."""
+"""K-means on the unit sphere, balanced assignments by Sinkhorn, and the nearest prototype."""
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,15 @@ def nearest(vectors: Tensor, prototypes: Tensor) -> tuple[Tensor, Tensor]:
     """Unit rows (N, D) and (K, D) -> the closest prototype of each vector (N) and its cosine (N)."""
     best = [(chunk @ prototypes.T).max(dim=1) for chunk in torch.split(vectors, _CHUNK)]
     return torch.cat([found.indices for found in best]), torch.cat([found.values for found in best])
+
+
+def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
+    """Balanced soft assignments, (B, K) -> (B, K): rows sum to 1, columns approach B / K (S4Rec eqs. 5-7)."""
+    log_q = scores / epsilon  # log space: a small epsilon cannot overflow
+    for _ in range(iterations):
+        log_q = log_q - log_q.logsumexp(dim=0, keepdim=True)  # every prototype gets equal mass
+        log_q = log_q - log_q.logsumexp(dim=1, keepdim=True)  # every sequence gets mass 1
+    return log_q.exp()
 
 
 def kmeans(vectors: Tensor, count: int, *, initial: Tensor | None = None, iterations: int = 20) -> Tensor:

@@ -46,3 +46,11 @@ def ragged_arange(starts: Tensor, lengths: Tensor) -> Tensor:
     ends = lengths.cumsum(0)
     shift = torch.repeat_interleave(starts - (ends - lengths), lengths)
     return shift + torch.arange(shift.shape[0], device=starts.device)
+
+
+def reverse_each(values: Tensor, lengths: Tensor) -> Tensor:
+    """Turn every sequence around: values (T, ...) of B sequences end to end, lengths (B) -> (T, ...)."""
+    ends = lengths.cumsum(0)
+    return values[
+        torch.repeat_interleave(2 * ends - lengths - 1, lengths) - torch.arange(len(values), device=ends.device)
+    ]

@@ -1,12 +1,10 @@
 """The state of a run at the end of an epoch, written so that a kill at any moment leaves a whole one."""
 
 import os
-import random
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,8 +29,6 @@ def save(path: Path, method: IntentMethod, optimizer: torch.optim.Optimizer, pro
         "method": method.state_dict(),
         "optimizer": optimizer.state_dict(),
         "progress": vars(progress),
-        "torch_rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
     temporary = path.with_suffix(".writing")
     with temporary.open("wb") as file:
@@ -51,14 +47,4 @@ def load(path: Path, method: IntentMethod, optimizer: torch.optim.Optimizer, key
         )
     method.load_state_dict(state["method"])
     optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["torch_rng"])
-    if state["cuda_rng"]:
-        torch.cuda.set_rng_state_all(state["cuda_rng"])
     return Progress(**state["progress"])
-
-
-def seed_everything(seed: int) -> None:
-    """Seed every generator that training draws from."""
-    random.seed(seed)
-    np.random.seed(seed)  # for libraries that draw from it
-    torch.manual_seed(seed)

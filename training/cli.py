@@ -39,6 +39,7 @@ def run(
     \b
     intently-train run sasrec --data data/beauty --out bundles
     intently-train run my.yaml --data data/beauty --out bundles --resume
+    torchrun --nproc-per-node 2 -m training.cli run sasrec --data data/beauty --out bundles
     """
     from training.config import TrainingConfig
     from training.pipeline import run_training
@@ -49,6 +50,8 @@ def run(
             loaded = loaded.model_copy(update={"training": loaded.training.model_copy(update={"seed": seed})})
         folder = work or Path("runs") / f"{Path(config).stem}-{data.resolve().name}"
         finished = run_training(loaded, data=data, out=out, work=folder, resume=resume, device=device)
+    if finished is None:
+        return  # the first rank speaks for all
     typer.echo(finished.summary())
     if results:
         from training.results import record

@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.encoder import EncoderOptions
-from models.methods.base import NextItemLoss
+from models.methods.base import NextItemLoss, Objective
 
 BUILT_IN = Path(__file__).parent / "configs"
 
@@ -38,10 +38,18 @@ class TrainingConfig(BaseModel):
     name: str | None = Field(default=None, description="of the bundle; default: method-dataset")
     method: str
     next_item_loss: NextItemLoss = "ce"
+    shared_next_item_weight: float = Field(
+        default=0.0, ge=0, description="of the contrast between histories that led to the same next item"
+    )
     flavour: Literal["default", "paper"] = "default"
     encoder: EncoderOptions = EncoderOptions()
     options: dict[str, Any] = {}
     training: LoopOptions = LoopOptions()
+
+    @property
+    def objective(self) -> Objective:
+        """What the method learns beside its intents."""
+        return Objective(self.next_item_loss, self.shared_next_item_weight)
 
     @classmethod
     def load(cls, source: str) -> Self:

@@ -9,6 +9,7 @@ from torch import Tensor
 from models.methods.base import IntentMethod
 from service.inference.recommender import Recommender
 from training.batches import packed_batches
+from training.distributed import Ranks
 from training.metrics import DEPTH
 from training.sequences import Integers, Sequences, Split
 
@@ -49,12 +50,14 @@ def top_rows_of_recommender(recommender: Recommender, split: Split, progress: Ca
 
 
 @torch.no_grad()
-def all_sequence_vectors(method: IntentMethod, sequences: Sequences, device: torch.device) -> Tensor:
-    """The vectors (N, D) in which the method looks for intents, for every sequence in order."""
+def all_sequence_vectors(
+    method: IntentMethod, sequences: Sequences, device: torch.device, ranks: Ranks = Ranks()
+) -> Tensor:
+    """The vectors (N, D) in which the method looks for intents, for every sequence in order, on every rank."""
     method.eval()
     vectors: Tensor | None = None
     for numbers, rows, lengths in packed_batches(
-        sequences, max_length=method.encoder.max_length, batch_size=BATCH, device=device
+        sequences, max_length=method.encoder.max_length, batch_size=BATCH, device=device, ranks=ranks
     ):
         encoded = method.sequence_vectors(rows, lengths)
         if vectors is None:
@@ -62,7 +65,7 @@ def all_sequence_vectors(method: IntentMethod, sequences: Sequences, device: tor
         vectors[numbers] = encoded
     if vectors is None:
         raise ValueError("there are no sequences to encode")
-    return vectors
+    return ranks.sum_(vectors)
 
 
 def _seen(histories: Sequences, numbers: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from models.methods.base import IntentMethod
 from training import checkpoint, run_log
 from training.batches import TrainingBatches
 from training.config import LoopOptions
+from training.distributed import Ranks
 from training.evaluation import all_sequence_vectors
 from training.run_log import EpochBar
 from training.sequences import Sequences
@@ -45,6 +47,7 @@ class Trainer:
     device: torch.device
     work: Path  # checkpoint and run log live here
     key: str  # configuration and data the checkpoint belongs to
+    ranks: Ranks
 
     def run(self, *, resume: bool) -> Outcome:
         """Train until validation stops improving; leaves the best epoch's state in the method."""
@@ -52,11 +55,14 @@ class Trainer:
             self.method.parameters(), lr=self.options.learning_rate, weight_decay=self.options.weight_decay
         )
         progress = self._resumed(optimizer) if resume and self._checkpoint.is_file() else checkpoint.Progress()
-        run_log.drop_lines_after(self._log, progress.epoch)
-        with EpochBar(self.options.max_epochs, len(self.batches)) as bar:
+        learner = self.ranks.wrap(self.method)
+        if self.ranks.first:
+            run_log.drop_lines_after(self._log, progress.epoch)
+        with EpochBar(self.options.max_epochs, len(self.batches), shown=self.ranks.first) as bar:
             while progress.epoch < self.options.max_epochs and not self._exhausted(progress):
-                self._epoch(optimizer, progress, bar)
-                checkpoint.save(self._checkpoint, self.method, optimizer, progress, self.key)
+                self._epoch(learner, optimizer, progress, bar)
+                if self.ranks.first:
+                    checkpoint.save(self._checkpoint, self.method, optimizer, progress, self.key)
                 return_free_memory()
         if progress.best_state:
             self.method.load_state_dict(progress.best_state)
@@ -69,12 +75,17 @@ class Trainer:
             peak_memory_mb=peak_memory_mb(self.device),
         )
 
-    def _epoch(self, optimizer: torch.optim.Optimizer, progress: checkpoint.Progress, bar: EpochBar) -> None:
+    def _epoch(
+        self, learner: nn.Module, optimizer: torch.optim.Optimizer, progress: checkpoint.Progress, bar: EpochBar
+    ) -> None:
         started = time.perf_counter()
         bar.start(progress.epoch + 1)
-        self._refresh_intents()
+        draws = self.options.seed * 100_003 + progress.epoch  # of this epoch: a resumed run draws the same
+        torch.manual_seed(draws)
+        self._refresh_intents(progress.epoch)
         clustered = time.perf_counter()
-        losses = self._steps(optimizer, bar)
+        torch.manual_seed(draws + self.ranks.rank * 1_000_003)  # dropout and views differ between ranks
+        losses = self._steps(learner, optimizer, draws, bar)
         trained = time.perf_counter()
         progress.epoch += 1
         metrics = self._validated(progress)
@@ -87,18 +98,21 @@ class Trainer:
             "seconds_training": trained - clustered,
             "seconds_intents": clustered - started,
         }
-        run_log.append_line(self._log, entry)
+        if self.ranks.first:
+            run_log.append_line(self._log, entry)
         terms = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
         score = f" | {SELECTED_BY} {metrics[SELECTED_BY]:.5f}" if metrics else ""
         bar.say(f"epoch {progress.epoch}: {terms}{score} | {entry['seconds']:.1f} s")
 
-    def _steps(self, optimizer: torch.optim.Optimizer, bar: EpochBar) -> dict[str, float]:
+    def _steps(
+        self, learner: nn.Module, optimizer: torch.optim.Optimizer, draws: int, bar: EpochBar
+    ) -> dict[str, float]:
         """One pass over the batches -> the mean of each loss term."""
-        self.method.train()
+        learner.train()
         sums: dict[str, torch.Tensor] = {}
         started = time.perf_counter()
-        for number, batch in enumerate(self.batches, start=1):
-            terms = self.method(batch)
+        for number, batch in enumerate(self.batches.epoch(draws), start=1):
+            terms: dict[str, torch.Tensor] = learner(batch)
             loss = torch.stack(list(terms.values())).sum()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -106,22 +120,23 @@ class Trainer:
             for name, value in terms.items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach()
             bar.step(self._note(terms, number, started) if number % NOTE_EVERY == 0 else "")
-        return {name: float(value) / len(self.batches) for name, value in sums.items()}
+        return {name: float(self.ranks.mean(value)) / len(self.batches) for name, value in sums.items()}
 
     def _note(self, terms: dict[str, torch.Tensor], step: int, started: float) -> str:
         """Losses and speed for the bar."""
         speed = step * self.options.batch_size / (time.perf_counter() - started)
         return " ".join([*(f"{name} {value.item():.3f}" for name, value in terms.items()), f"{speed:.0f} sequences/s"])
 
-    def _refresh_intents(self) -> None:
-        if self.method.refreshes:
-            self.method.refresh_intents(all_sequence_vectors(self.method, self.training, self.device))
+    def _refresh_intents(self, epoch: int) -> None:
+        if self.method.refresh == "every_epoch" or (self.method.refresh == "first_epoch" and epoch == 0):
+            vectors = all_sequence_vectors(self.method, self.training, self.device, self.ranks)
+            self.method.refresh_intents(vectors)
 
     def _validated(self, progress: checkpoint.Progress) -> dict[str, float]:
         """Metrics of this epoch; remembers its state if it is the best so far."""
         if progress.epoch % self.options.evaluate_every and progress.epoch < self.options.max_epochs:
             return {}
-        metrics = self.validate(self.method)
+        metrics: dict[str, float] = self.ranks.told(self.validate(self.method) if self.ranks.first else None)
         if metrics[SELECTED_BY] > progress.best_score:
             progress.best_score, progress.best_epoch = metrics[SELECTED_BY], progress.epoch
             progress.best_state = {name: value.detach().clone() for name, value in self.method.state_dict().items()}

@@ -3,11 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sequences import Integers
+from training.sequences import Integers, head_length
 
 CUTOFFS = (5, 10, 20)
 DEPTH = max(CUTOFFS)
-HEAD_SHARE = 0.2  # S4Rec: the longest fifth of the sequences is the head
 Floats = NDArray[np.float64]
 
 
@@ -56,13 +55,6 @@ def head_and_tail(found: Integers, lengths: Integers) -> dict[str, float]:
     head = lengths >= head_length(lengths)
     parts = {"head": found[head], "tail": found[~head]}
     return {f"{part}/{name}": value for part, its in parts.items() if len(its) for name, value in accuracy(its).items()}
-
-
-def head_length(lengths: Integers) -> int:
-    """The length from which sequences count as head: the one whose share comes closest to a fifth."""
-    candidates = np.unique(lengths)
-    shares = np.array([(lengths >= length).mean() for length in candidates])
-    return int(candidates[np.abs(shares - HEAD_SHARE).argmin()])
 
 
 def composition(top_rows: Integers, counts: Integers) -> dict[str, float]:

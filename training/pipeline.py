@@ -9,10 +9,10 @@ import torch
 
 from models.methods import build
 from models.methods.base import IntentMethod
-from training import checkpoint
 from training.batches import TrainingBatches
 from training.config import TrainingConfig
 from training.curves import draw_curves
+from training.distributed import Ranks, joined
 from training.evaluation import top_rows_of_method
 from training.loop import Outcome, Trainer
 from training.metrics import evaluate_lists
@@ -67,20 +67,33 @@ class Run:
 
 def run_training(
     config: TrainingConfig, *, data: Path, out: Path, work: Path, resume: bool = False, device: str = "auto"
-) -> Run:
-    """Train, evaluate, publish. `work` keeps the checkpoint, the run log and the curves."""
-    dataset = load_prepared(data)
+) -> Run | None:
+    """Train, evaluate, publish. `work` keeps checkpoint, run log and curves. None on every rank but the first."""
     target = choose_device(device)
+    with joined(target) as ranks:
+        return _run(config, load_prepared(data), out, work, resume=resume, device=target, ranks=ranks)
+
+
+def _run(
+    config: TrainingConfig,
+    dataset: PreparedDataset,
+    out: Path,
+    work: Path,
+    *,
+    resume: bool,
+    device: torch.device,
+    ranks: Ranks,
+) -> Run | None:
     work.mkdir(parents=True, exist_ok=True)
-    checkpoint.seed_everything(config.training.seed)
+    torch.manual_seed(config.training.seed)
     training = training_sequences(dataset)
     items = len(dataset.item_ids)
-    method = build(config.method, items, config.encoder, config.next_item_loss, config.options).to(target)
+    method = build(config.method, items, config.encoder, config.objective, config.options).to(device)
     counts = training_counts(training, items)
 
     def measure(candidate: IntentMethod, split: Split) -> dict[str, float]:
         return evaluate_lists(
-            top_rows_of_method(candidate, split, target), split.targets, split.histories.lengths, counts
+            top_rows_of_method(candidate, split, device), split.targets, split.histories.lengths, counts
         )
 
     validation = held_out(dataset, "validation")
@@ -91,16 +104,21 @@ def run_training(
             items,
             max_length=config.encoder.max_length,
             batch_size=config.training.batch_size,
-            device=target,
+            device=device,
+            partners=config.shared_next_item_weight > 0,
+            ranks=ranks,
         ),
         training=training,
         validate=lambda candidate: measure(candidate, validation),
         options=config.training,
-        device=target,
+        device=device,
         work=work,
         key=_key(config, dataset),
+        ranks=ranks,
     )
     outcome = trainer.run(resume=resume)
+    if not ranks.first:
+        return None
     draw_curves(work / "log.jsonl", work / "curves.svg")
     splits = (validation, held_out(dataset, "test"))
     metrics: dict[str, dict[str, float]] = {split.name: measure(method, split) for split in splits}

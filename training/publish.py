@@ -45,7 +45,8 @@ def publish(
     """Refresh the intents, export, index, describe, write. Raises ParityError, RecallError."""
     method = method.cpu().eval()
     device = torch.device("cpu")
-    method.refresh_intents(all_sequence_vectors(method, training, device))
+    if method.refresh in ("every_epoch", "export"):
+        method.refresh_intents(all_sequence_vectors(method, training, device))
     encoder = export_encoder(method)
     queries, assigned = _encode_training(method, training)
     vectors = method.encoder.item_vectors().detach().numpy()
@@ -85,7 +86,7 @@ def _manifest(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "max_length": method.encoder.max_length,
         "dimensions": prototypes.shape[1],
-        "query_vectors": 1,
+        "query_vectors": method.query_vectors,
         "items": len(data.item_ids),
         "intents": {"count": len(prototypes), "post_hoc": method.post_hoc, "meaning": method.intents_are},
         "training_users": len(training),
@@ -99,7 +100,7 @@ def _manifest(
 
 @torch.no_grad()
 def _encode_training(method: IntentMethod, training: Sequences) -> tuple[np.ndarray, Integers]:
-    """First query vectors (N, D) and the strongest intent (N) of every training sequence."""
+    """The first query vector (N, D) and the strongest intent (N) of every training sequence."""
     assigned = np.zeros(len(training), dtype=np.int64)
     queries: np.ndarray | None = None
     for numbers, rows, lengths in packed_batches(

@@ -37,11 +37,14 @@ def drop_lines_after(path: Path, epoch: int) -> None:
 class EpochBar:
     """A bar over the steps of an epoch with its losses and speed. One line an epoch where there is no terminal."""
 
-    def __init__(self, epochs: int, steps: int) -> None:
-        self._console = Console(stderr=True)
+    def __init__(self, epochs: int, steps: int, *, shown: bool = True) -> None:
+        self._console = Console(stderr=True, quiet=not shown)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress = Progress(
-            *columns, TextColumn("{task.fields[note]}"), console=self._console, disable=not sys.stderr.isatty()
+            *columns,
+            TextColumn("{task.fields[note]}"),
+            console=self._console,
+            disable=not (shown and sys.stderr.isatty()),
         )
         self._steps = steps
         self._epochs = epochs

@@ -10,6 +10,7 @@ from training.prepared import PreparedDataset
 
 Integers = NDArray[np.int64]
 SplitName = Literal["validation", "test"]
+HEAD_SHARE = 0.2  # S4Rec: the longest fifth of the sequences is the head
 SHORTEST_EVALUATED = 3  # one item to learn from, one to validate, one to test
 
 
@@ -69,3 +70,10 @@ def held_out(data: PreparedDataset, name: SplitName) -> Split:
 def training_counts(training: Sequences, items: int) -> Integers:
     """How often each item row (1..V) occurs in training: (V)."""
     return np.bincount(training.rows, minlength=items + 1)[1:].astype(np.int64)
+
+
+def head_length(lengths: Integers) -> int:
+    """The length from which sequences count as head: the one whose share comes closest to a fifth."""
+    candidates = np.unique(lengths)
+    shares = np.array([(lengths >= length).mean() for length in candidates])
+    return int(candidates[np.abs(shares - HEAD_SHARE).argmin()])

@@ -1,5 +1,10 @@
-"""Next-item losses over every position: binary with one sampled negative, or softmax over the catalogue."""
+"""Next-item losses over every position: binary with one sampled negative, or a softmax over items.
 
+Every loss takes query vectors (T, Q, D): an item's score is the best of the Q inner products, and a softmax is over
+items and queries (DSSRec eq. 6). With Q = 1 these are the usual losses.
+"""
+
+import math
 from typing import Any
 
 import torch
@@ -9,23 +14,42 @@ from torch import Tensor
 CHUNK_BYTES = 64 << 20  # of logits held at once
 
 
-def binary_cross_entropy(position_vectors: Tensor, item_vectors: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
+def binary_cross_entropy(query_vectors: Tensor, item_vectors: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
     """Sum over positions of -log s(h . v_target) - log(1 - s(h . v_negative)) (ICLRec eq. 3).
 
-    (T, D), (V, D), item rows (T) and (T) -> scalar.
+    (T, Q, D), (V, D), item rows (T) and (T) -> scalar.
     """
-    positive = (position_vectors * F.embedding(targets - 1, item_vectors)).sum(1)
-    negative = (position_vectors * F.embedding(negatives - 1, item_vectors)).sum(1)
+    positive = _best_score(query_vectors, F.embedding(targets - 1, item_vectors))
+    negative = _best_score(query_vectors, F.embedding(negatives - 1, item_vectors))
     return F.softplus(-positive).sum() + F.softplus(negative).sum()
 
 
-def cross_entropy(position_vectors: Tensor, item_vectors: Tensor, targets: Tensor) -> Tensor:
-    """Sum over positions of -log softmax_V(h . v)[target]: (T, D), (V, D), item rows (T) -> scalar.
+def cross_entropy(query_vectors: Tensor, item_vectors: Tensor, targets: Tensor) -> Tensor:
+    """Sum over positions of -log softmax(h . v)[target]: (T, Q, D), (V, D), item rows (T) -> scalar.
 
     Logits exist for one chunk of positions at a time, so memory does not grow with positions x catalogue.
     """
-    loss: Tensor = _ChunkedCrossEntropy.apply(position_vectors, item_vectors, targets - 1)  # type: ignore[no-untyped-call]
+    loss: Tensor = _ChunkedCrossEntropy.apply(query_vectors, item_vectors, targets - 1)  # type: ignore[no-untyped-call]
     return loss
+
+
+def sampled_cross_entropy(query_vectors: Tensor, item_vectors: Tensor, targets: Tensor, sampled: Tensor) -> Tensor:
+    """`cross_entropy` estimated from S items drawn uniformly: (T, Q, D), (V, D), item rows (T) and (S) -> scalar.
+
+    A drawn item stands for (V - 1) / S others, so the sum over the softmax's denominator is estimated without bias
+    (logQ correction, Bengio & Senecal 2008). A draw that hits a position's own target does not count there.
+    """
+    positive = _best_score(query_vectors, F.embedding(targets - 1, item_vectors))
+    logits = query_vectors @ F.embedding(sampled - 1, item_vectors).T  # (T, Q, S)
+    logits = logits + math.log((len(item_vectors) - 1) / len(sampled))
+    logits = logits.masked_fill((targets[:, None] == sampled[None, :])[:, None, :], float("-inf"))
+    own = query_vectors @ F.embedding(targets - 1, item_vectors)[:, :, None]  # (T, Q, 1)
+    return (torch.cat([logits, own], dim=2).flatten(1).logsumexp(1) - positive).sum()
+
+
+def _best_score(query_vectors: Tensor, items: Tensor) -> Tensor:
+    """(T, Q, D), (T, D) -> (T)."""
+    return (query_vectors * items[:, None]).sum(2).amax(1)
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
@@ -33,19 +57,21 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, vectors: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+        queries = vectors.shape[1]
         vector_gradient = torch.empty_like(vectors)
         item_gradient = torch.zeros_like(items)
         total = vectors.new_zeros(())
-        size = max(1, CHUNK_BYTES // (4 * len(items)))
+        size = max(1, CHUNK_BYTES // (4 * len(items) * queries))
         for start in range(0, len(vectors), size):
-            chunk, wanted = vectors[start : start + size], targets[start : start + size, None]
-            logits = chunk @ items.T
-            total -= logits.gather(1, wanted).sum()
+            chunk, wanted = vectors[start : start + size].flatten(0, 1), targets[start : start + size]
+            logits = (chunk @ items.T).view(len(wanted), -1)  # (C, Q * V)
+            best, query = logits.view(len(wanted), queries, -1)[_each(wanted), :, wanted].max(dim=1)
             normaliser = logits.logsumexp(dim=1, keepdim=True)
-            total += normaliser.sum()
+            total += normaliser.sum() - best.sum()
             gradient = logits.sub_(normaliser).exp_()
-            gradient.scatter_add_(1, wanted, gradient.new_full((len(chunk), 1), -1.0))
-            vector_gradient[start : start + size] = gradient @ items
+            gradient[_each(wanted), query * len(items) + wanted] -= 1
+            gradient = gradient.view(-1, len(items))
+            vector_gradient[start : start + size] = (gradient @ items).view(len(wanted), queries, -1)
             item_gradient.addmm_(gradient.T, chunk)
         ctx.save_for_backward(vector_gradient, item_gradient)
         return total
@@ -54,3 +80,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         vector_gradient, item_gradient = ctx.saved_tensors
         return vector_gradient * outputs[0], item_gradient * outputs[0], None
+
+
+def _each(rows: Tensor) -> Tensor:
+    return torch.arange(len(rows), device=rows.device)

@@ -1,6 +1,20 @@
 """The methods, one a file. Importing this package registers them all in METHODS."""
 
-from models.methods import iclrec, sasrec
-from models.methods.base import METHODS, Batch, Encoding, IntentMethod, build
+from models.methods import cl4srec, dssrec, elcrec, iclrec, s4rec, sasrec
+from models.methods.base import METHODS, Batch, Encoding, Histories, IntentMethod, Objective, build
 
-__all__ = ["METHODS", "Batch", "Encoding", "IntentMethod", "build", "iclrec", "sasrec"]
+__all__ = [
+    "METHODS",
+    "Batch",
+    "Encoding",
+    "Histories",
+    "IntentMethod",
+    "Objective",
+    "build",
+    "cl4srec",
+    "dssrec",
+    "elcrec",
+    "iclrec",
+    "s4rec",
+    "sasrec",
+]

@@ -2,15 +2,42 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from models.encoder import EncoderOptions, SequenceEncoder
-from models.losses.next_item import binary_cross_entropy, cross_entropy
+from models.encoder import EncoderOptions, SequenceEncoder, last_vectors
+from models.losses.next_item import binary_cross_entropy, cross_entropy, sampled_cross_entropy
+from models.losses.shared_next_item import shared_next_item
+from models.packing import Packing
 
-NextItemLoss = Literal["bce", "ce"]
+NextItemLoss = Literal["bce", "ce", "in_batch"]
+Refresh = Literal["never", "first_epoch", "every_epoch", "export"]
 METHODS: dict[str, type["IntentMethod"]] = {}
+FULL_SOFTMAX_ITEMS = 200_000  # above this many items `ce` draws a sample
+SAMPLED_ITEMS = 20_000
+
+
+class Histories(NamedTuple):
+    """Packed item rows (T), oldest first, and the lengths (B) of the histories laid end to end."""
+
+    rows: Tensor
+    lengths: Tensor
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What every method learns beside its intents.
+
+    `bce`: one sampled negative. `ce`: softmax over the catalogue, over a sample of it where it is very large.
+    `in_batch`: softmax over the batch's next items (DSSRec eq. 6). With `shared_weight`, histories that led to the
+    same next item are contrasted with the others (ICSRec).
+    """
+
+    next_item_loss: NextItemLoss = "ce"
+    shared_weight: float = 0.0
 
 
 class Batch(NamedTuple):
@@ -21,7 +48,9 @@ class Batch(NamedTuple):
     targets: Tensor  # (T) the next item of each position
     negatives: Tensor  # (T) an item the user has not interacted with
     sequences: Tensor  # (B) which training sequences these are
+    heads: Tensor  # (B) whether each is among the longest fifth (S4Rec)
     mean_targets: float  # mean of T over the epoch's batches: the constant that normalises position losses
+    partners: Histories | None = None  # for each sequence another history that led to its last target
 
 
 class Encoding(NamedTuple):
@@ -38,6 +67,7 @@ class IntentMethod(nn.Module, ABC):
     Options: ClassVar[type[Any]]
     intents_are: ClassVar[str]  # the meaning of intent_weights, for the manifest
     post_hoc: ClassVar[bool] = False  # the intents are found after training, not by it
+    query_vectors: int = 1  # Q of its Encoding
     encoder: SequenceEncoder
 
     @abstractmethod
@@ -54,16 +84,19 @@ class IntentMethod(nn.Module, ABC):
 
     @abstractmethod
     def refresh_intents(self, sequence_vectors: Tensor) -> None:
-        """See the vectors (N, D) of all training sequences, in order: before an epoch if `refreshes`, and at export."""
+        """See the vectors (N, D) of all training sequences, in order, when `refresh` says so."""
 
     @abstractmethod
     def prototypes(self) -> Tensor:
         """The served intents (K, D)."""
 
     @property
-    def refreshes(self) -> bool:
-        """Whether training itself needs `refresh_intents` before every epoch."""
-        return not self.post_hoc
+    @abstractmethod
+    def refresh(self) -> Refresh:
+        """When `refresh_intents` is called: before the first or every epoch, only at export, or never.
+
+        Intents that are refreshed every epoch are refreshed at export too, to fit the best epoch's encoder.
+        """
 
 
 def register(name: str) -> Callable[[type[IntentMethod]], type[IntentMethod]]:
@@ -80,7 +113,7 @@ def register(name: str) -> Callable[[type[IntentMethod]], type[IntentMethod]]:
 
 
 def build(
-    name: str, items: int, encoder: EncoderOptions, next_item_loss: NextItemLoss, options: Mapping[str, Any]
+    name: str, items: int, encoder: EncoderOptions, objective: Objective, options: Mapping[str, Any]
 ) -> IntentMethod:
     """The method `name` for a catalogue of `items`. Raises ValueError naming the unknown method or option."""
     if name not in METHODS:
@@ -91,14 +124,39 @@ def build(
     except TypeError as error:
         raise ValueError(f"options of {name}: {error}") from error
     constructor: Callable[..., IntentMethod] = method
-    return constructor(SequenceEncoder(items, encoder), next_item_loss, chosen)
+    return constructor(SequenceEncoder(items, encoder), objective, chosen)
 
 
-def next_item_term(encoder: SequenceEncoder, position_vectors: Tensor, batch: Batch, loss: NextItemLoss) -> Tensor:
-    """The next-item loss of every position (T, D), normalised by a constant so that long batches weigh more."""
+def next_item_terms(
+    encoder: SequenceEncoder, vectors: Tensor, packing: Packing, batch: Batch, objective: Objective
+) -> dict[str, Tensor]:
+    """{"next_item"}, and {"shared_next_item"} where partners are given: position vectors (T + 1, D) -> scalars."""
+    terms = {"next_item": next_item(encoder, vectors[:-1, None], batch, objective.next_item_loss)}
+    return terms | shared_next_item_terms(encoder, vectors, packing, batch, objective)
+
+
+def shared_next_item_terms(
+    encoder: SequenceEncoder, vectors: Tensor, packing: Packing, batch: Batch, objective: Objective
+) -> dict[str, Tensor]:
+    """{"shared_next_item"} from the newest position of each sequence, {} without partners."""
+    if batch.partners is None:
+        return {}
+    partners = last_vectors(*encoder(*batch.partners))
+    contrast = shared_next_item(last_vectors(vectors, packing), partners, batch.targets[packing.last])
+    return {"shared_next_item": objective.shared_weight * contrast}
+
+
+def next_item(encoder: SequenceEncoder, query_vectors: Tensor, batch: Batch, loss: NextItemLoss) -> Tensor:
+    """The loss of every position (T, Q, D), normalised by a constant so that long batches weigh more."""
     items = encoder.item_vectors()
-    if loss == "ce":
-        total = cross_entropy(position_vectors, items, batch.targets)
+    if loss == "bce":
+        total = binary_cross_entropy(query_vectors, items, batch.targets, batch.negatives)
+    elif loss == "in_batch":
+        each = torch.arange(1, len(batch.targets) + 1, device=items.device)
+        total = cross_entropy(query_vectors, items[batch.targets - 1], each)
+    elif len(items) > FULL_SOFTMAX_ITEMS:
+        sampled = torch.randint(1, len(items) + 1, (SAMPLED_ITEMS,), device=items.device)
+        total = sampled_cross_entropy(query_vectors, items, batch.targets, sampled)
     else:
-        total = binary_cross_entropy(position_vectors, items, batch.targets, batch.negatives)
+        total = cross_entropy(query_vectors, items, batch.targets)
     return total / batch.mean_targets

@@ -5,25 +5,32 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.augmentation import augment
+from models.augmentation import CL4SREC, Operation, check_operations
 from models.encoder import SequenceEncoder, last_vectors, mean_vectors
 from models.intents import KMeansIntents
 from models.losses.info_nce import info_nce
 from models.losses.prototype_contrast import prototype_contrast
-from models.methods.base import Batch, Encoding, IntentMethod, NextItemLoss, next_item_term, register
+from models.methods.base import Batch, Encoding, IntentMethod, Objective, Refresh, next_item_terms, register
+from models.views import encode_views
 
 
 @dataclass(frozen=True)
 class ICLRecOptions:
-    """Hyper-parameters of eq. 18. The first of `num_intents` is the one that is served."""
+    """Hyper-parameters of eq. 18. The first of `num_intents` is the one that is served.
+
+    The paper's ablations (Table 2): B `mitigate_false_negatives: false`; C `sequence_weight: 0`;
+    D `intent_weight: 0`; E `sequence_weight: 0, augmentations: []`; F is the method `sasrec`.
+    """
 
     num_intents: int | tuple[int, ...] = 256
     intent_weight: float = 0.1  # lambda
     sequence_weight: float = 0.1  # beta
     temperature: float = 1.0
     mitigate_false_negatives: bool = True
+    augmentations: tuple[Operation, ...] = CL4SREC
 
     def __post_init__(self) -> None:
+        check_operations(self.augmentations)
         if not self.counts or min(self.counts) < 2:
             raise ValueError(f"num_intents must be one or more counts of at least 2, got {self.num_intents}")
 
@@ -44,34 +51,31 @@ class ICLRec(IntentMethod):
     Options = ICLRecOptions
     intents_are = "softmax of cosine / 0.1 to K-means prototypes of mean position vectors, learned with the encoder"
 
-    def __init__(self, encoder: SequenceEncoder, next_item_loss: NextItemLoss, options: ICLRecOptions) -> None:
+    def __init__(self, encoder: SequenceEncoder, objective: Objective, options: ICLRecOptions) -> None:
         super().__init__()
         self.encoder = encoder
-        self.next_item_loss: NextItemLoss = next_item_loss
+        self.objective = objective
         self.options = options
         hidden = encoder.item_embedding.embedding_dim
         self.intents = nn.ModuleList(KMeansIntents(count, hidden) for count in options.counts)
         self.assignments: list[Tensor] = []  # the intent of each training sequence, one tensor (N) per K
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """{"next_item", "sequence_contrast", "intent_contrast"}; needs `refresh_intents` first."""
-        vectors, _ = self.encoder(batch.rows, batch.lengths)
-        terms = {"next_item": next_item_term(self.encoder, vectors[:-1], batch, self.next_item_loss)}
-        first, second = self._views(batch)
-        contrast = info_nce(first, second, temperature=self.options.temperature)
-        terms["sequence_contrast"] = self.options.sequence_weight * contrast
-        terms["intent_contrast"] = self.options.intent_weight * self._intent_contrast((first, second), batch)
+        """{"next_item", "sequence_contrast", "intent_contrast"}, without those of weight 0; needs `refresh_intents`."""
+        options = self.options
+        vectors, packing = self.encoder(batch.rows, batch.lengths)
+        terms = next_item_terms(self.encoder, vectors, packing, batch, self.objective)
+        if not (options.sequence_weight or options.intent_weight):
+            return terms
+        views = mean_vectors(*encode_views(self.encoder, batch.rows, batch.lengths, options.augmentations)).chunk(2)
+        if options.sequence_weight:
+            contrast = info_nce(*views, temperature=options.temperature)
+            terms["sequence_contrast"] = options.sequence_weight * contrast
+        if options.intent_weight:
+            terms["intent_contrast"] = options.intent_weight * self._intent_contrast(views, batch)
         return terms
 
-    def _views(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Two augmented views of every sequence, encoded in one pass: (B, D) each."""
-        views = [augment(batch.rows, batch.lengths, mask_row=self.encoder.mask_row) for _ in range(2)]
-        rows = torch.cat([rows for rows, _ in views])
-        lengths = torch.cat([lengths for _, lengths in views])
-        first, second = mean_vectors(*self.encoder(rows, lengths)).chunk(2)
-        return first, second
-
-    def _intent_contrast(self, views: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
+    def _intent_contrast(self, views: tuple[Tensor, ...], batch: Batch) -> Tensor:
         """Eqs. 15-17: both views, averaged over the several K."""
         losses = [
             prototype_contrast(
@@ -99,6 +103,11 @@ class ICLRec(IntentMethod):
     def refresh_intents(self, sequence_vectors: Tensor) -> None:
         """E-step: K-means for every K."""
         self.assignments = [intents.refresh(sequence_vectors) for intents in self._all_intents()]
+
+    @property
+    def refresh(self) -> Refresh:
+        """Every epoch: the E-step."""
+        return "every_epoch"
 
     def prototypes(self) -> Tensor:
         """Unit K-means prototypes of the first K."""

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from models.encoder import SequenceEncoder, last_vectors, mean_vectors
 from models.intents import KMeansIntents
-from models.methods.base import Batch, Encoding, IntentMethod, NextItemLoss, next_item_term, register
+from models.methods.base import Batch, Encoding, IntentMethod, Objective, Refresh, next_item_terms, register
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class SASRec(IntentMethod):
     intents_are = "softmax of cosine / 0.1 to K-means prototypes of mean position vectors, found at export"
     post_hoc = True
 
-    def __init__(self, encoder: SequenceEncoder, next_item_loss: NextItemLoss, options: SASRecOptions) -> None:
+    def __init__(self, encoder: SequenceEncoder, objective: Objective, options: SASRecOptions) -> None:
         super().__init__()
         self.encoder = encoder
-        self.next_item_loss: NextItemLoss = next_item_loss
+        self.objective = objective
         self.intents = KMeansIntents(options.num_intents, encoder.item_embedding.embedding_dim)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """{"next_item"}."""
-        vectors, _ = self.encoder(batch.rows, batch.lengths)
-        return {"next_item": next_item_term(self.encoder, vectors[:-1], batch, self.next_item_loss)}
+        vectors, packing = self.encoder(batch.rows, batch.lengths)
+        return next_item_terms(self.encoder, vectors, packing, batch, self.objective)
 
     def encode(self, rows: Tensor, lengths: Tensor) -> Encoding:
         """The newest position is the query."""
@@ -51,6 +51,11 @@ class SASRec(IntentMethod):
     def refresh_intents(self, sequence_vectors: Tensor) -> None:
         """K-means."""
         self.intents.refresh(sequence_vectors)
+
+    @property
+    def refresh(self) -> Refresh:
+        """At export: the intents are post hoc."""
+        return "export"
 
     def prototypes(self) -> Tensor:
         """Unit K-means prototypes."""

@@ -14,13 +14,13 @@ from models.losses.prototype_contrast import prototype_contrast
 
 def test_binary_cross_entropy_at_zero_scores() -> None:
     """s(0) = 1/2 on both sides of two positions: 4 ln 2."""
-    loss = binary_cross_entropy(torch.zeros(2, 3), torch.randn(5, 3), torch.tensor([1, 2]), torch.tensor([3, 4]))
+    loss = binary_cross_entropy(torch.zeros(2, 1, 3), torch.randn(5, 3), torch.tensor([1, 2]), torch.tensor([3, 4]))
     assert loss.item() == pytest.approx(4 * log(2))
 
 
 def test_cross_entropy_of_a_uniform_softmax() -> None:
     """Three positions, five equal scores: 3 ln 5."""
-    assert cross_entropy(torch.zeros(3, 2), torch.randn(5, 2), torch.tensor([1, 5, 3])).item() == pytest.approx(
+    assert cross_entropy(torch.zeros(3, 1, 2), torch.randn(5, 2), torch.tensor([1, 5, 3])).item() == pytest.approx(
         3 * log(5)
     )
 
@@ -32,7 +32,7 @@ def test_chunks_change_neither_value_nor_gradient(monkeypatch: pytest.MonkeyPatc
     plain = F.cross_entropy(vectors @ items.T, targets - 1, reduction="sum")
     wanted = torch.autograd.grad(plain, (vectors, items))
     monkeypatch.setattr(next_item, "CHUNK_BYTES", 4 * 9 * 2)  # two positions at a time
-    chunked = cross_entropy(vectors, items, targets)
+    chunked = cross_entropy(vectors[:, None], items, targets)
     torch.testing.assert_close(chunked, plain)
     torch.testing.assert_close(torch.autograd.grad(chunked, (vectors, items)), wanted)
 

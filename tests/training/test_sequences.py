@@ -41,7 +41,7 @@ def test_a_batch_pairs_every_position_with_its_next_item() -> None:
     torch.manual_seed(0)
     data = dataset([[1, 2, 3, 4, 9, 9], [5, 6, 7, 9, 9]], 9)
     batches = TrainingBatches(training_sequences(data), 9, max_length=2, batch_size=2, device=torch.device("cpu"))
-    (batch,) = batches
+    (batch,) = batches.epoch(1)
     found = {
         int(sequence): (rows.tolist(), targets.tolist())
         for sequence, rows, targets in zip(
@@ -63,7 +63,7 @@ def test_no_held_out_item_reaches_a_batch_and_no_known_item_is_a_negative(prepar
     only_held_out = set(data.rows.tolist()) - allowed
     batches = TrainingBatches(training, len(data.item_ids), max_length=50, batch_size=64, device=torch.device("cpu"))
     seen, clashes, drawn = 0, 0, 0
-    for batch in batches:
+    for batch in batches.epoch(1):
         assert not only_held_out & {*batch.rows.tolist(), *batch.targets.tolist()}
         owners = torch.repeat_interleave(batch.sequences, batch.lengths)
         for owner, negative in zip(owners.tolist(), batch.negatives.tolist(), strict=True):
