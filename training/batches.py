@@ -73,31 +73,34 @@ class TrainingBatches:
         ]
         for number in self._permutation(len(batches)).tolist():
             if len(batches[number]) >= self._ranks.world:
-                yield self._batch(self._ranks.share(batches[number]))
+                yield self._batch(batches[number])
 
-    def _batch(self, chosen: Tensor) -> Batch:
-        lengths = self._lengths[chosen]
-        places = ragged_arange(self._starts[chosen], lengths)
-        sequences = self._sequences[chosen]
+    def _batch(self, together: Tensor) -> Batch:
+        """This rank's share of the global batch; what is drawn is drawn for the whole of it, alike on every rank."""
+        mine = self._ranks.share(torch.arange(len(together), device=self._device))
+        chosen, lengths = together[mine], self._lengths[together[mine]]
+        sequences, places = self._sequences[chosen], ragged_arange(self._starts[chosen], lengths)
         return Batch(
             rows=self._rows[places],
             lengths=lengths,
             targets=self._rows[places + 1],
-            negatives=self._negatives(torch.repeat_interleave(sequences, lengths)),
+            negatives=self._negatives(together, mine),
             sequences=sequences,
             heads=self._heads[chosen],
             mean_targets=self.mean_targets,
-            partners=self._partners.draw(chosen, self._generator) if self._partners else None,
+            partners=self._partners.draw(together, mine, self._generator) if self._partners else None,
         )
 
-    def _negatives(self, owners: Tensor) -> Tensor:
+    def _negatives(self, together: Tensor, mine: Tensor) -> Tensor:
         """A uniform item row for each position, none of its user's training items (up to the redraw limit)."""
+        lengths = self._lengths[together]
+        owners = torch.repeat_interleave(self._sequences[together], lengths)
         drawn = self._uniform(owners)
         for _ in range(NEGATIVE_ROUNDS):
             keys = owners * (self._items + 1) + drawn
             found = torch.searchsorted(self._known, keys).clamp(max=len(self._known) - 1)
             drawn = torch.where(self._known[found] == keys, self._uniform(owners), drawn)
-        return drawn
+        return drawn[ragged_arange((lengths.cumsum(0) - lengths)[mine], lengths[mine])]
 
     def _uniform(self, like: Tensor) -> Tensor:
         return torch.randint(1, self._items + 1, like.shape, generator=self._generator, device=self._device)
@@ -122,13 +125,12 @@ class _PartnerIndex:
         self._group_start = (counts.cumsum(0) - counts)[targets]
         self._last = lengths.cumsum(0) - 1  # the last position of each sequence
 
-    def draw(self, chosen: Tensor, generator: torch.Generator) -> Histories:
-        """For the last target of each chosen sequence (B) a uniform other position with that target."""
-        own = self._last[chosen]
+    def draw(self, together: Tensor, mine: Tensor, generator: torch.Generator) -> Histories:
+        """For the last target of each of `mine` in the global batch a uniform other position with that target."""
+        drawn = torch.rand(together.shape, generator=generator, device=mine.device, dtype=torch.float64)[mine]
+        own = self._last[together[mine]]
         size, start = self._group_size[own], self._group_start[own]
-        others = (size - 1).clamp(min=1)
-        drawn = torch.rand(own.shape, generator=generator, device=own.device, dtype=torch.float64) * others
-        step = (1 + drawn.floor().long()) % size  # a single occurrence stays itself
+        step = (1 + (drawn * (size - 1)).floor().long()) % size  # a single occurrence stays itself
         found = self._order[start + (self._place[own] - start + step) % size]
         lengths = self._history_lengths[found]
         return Histories(self._rows[ragged_arange(self._history_starts[found], lengths)], lengths)

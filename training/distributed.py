@@ -29,8 +29,8 @@ class Ranks:
         return chosen[: len(chosen) // self.world * self.world][self.rank :: self.world]
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Average the gradients over the ranks after every backward."""
-        return module if self.world == 1 else DistributedDataParallel(module)
+        """Average the gradients over the ranks after every backward; ablations leave some parameters unused."""
+        return module if self.world == 1 else DistributedDataParallel(module, find_unused_parameters=True)
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean of a scalar over the ranks."""

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.augmentation import augment, crop, mask, reorder
+from models.augmentation import augment, crop, insert, mask, reorder
 
 LENGTHS = torch.tensor([10, 1, 5])
 ROWS = torch.arange(1, 17)  # 1..10, 11, 12..16
@@ -48,3 +48,20 @@ def test_views_differ_and_stay_in_their_histories() -> None:
     assert (lengths >= 1).all()
     assert set(rows.tolist()) <= {*range(1, 17), MASK}
     assert len({tuple(view.tolist()) for view in rows.split(lengths.tolist())}) > 30
+
+
+def test_insert_adds_items_of_the_batch_and_keeps_the_order() -> None:
+    """ceil(.2 * 10) = 2, ceil(.2) = 1, and at a max_length of 5 nothing joins the third."""
+    rows, lengths = insert(ROWS, LENGTHS, ratio=0.2, max_length=12)
+    assert lengths.tolist() == [12, 2, 6]
+    for before, after in zip(ROWS.split(LENGTHS.tolist()), rows.split(lengths.tolist()), strict=True):
+        own = iter(after.tolist())
+        assert all(item in own for item in before.tolist()), "the history is still there, in its order"
+        assert set(after.tolist()) <= set(range(1, 17))
+    assert insert(ROWS[-5:], LENGTHS[-1:], ratio=0.2, max_length=5)[1].tolist() == [5]
+
+
+def test_without_operations_a_view_is_the_history() -> None:
+    rows, lengths = augment(ROWS, LENGTHS, (), mask_row=MASK, max_length=10)
+    assert torch.equal(rows, ROWS)
+    assert torch.equal(lengths, LENGTHS)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.clustering import kmeans, nearest
+from models.clustering import kmeans, nearest, sinkhorn
 from models.intents import KMeansIntents
 
 
@@ -43,3 +43,17 @@ def test_weights_are_a_distribution_led_by_the_nearest() -> None:
 def test_fewer_sequences_than_intents_are_refused() -> None:
     with pytest.raises(ValueError, match="3 intents need at least as many sequences, got 2"):
         kmeans(torch.eye(2), 3)
+
+
+def test_sinkhorn_balances_rows_and_columns() -> None:
+    """Rows sum to 1 exactly; with iterations the columns approach B / K, however one-sided the scores."""
+    torch.manual_seed(0)
+    scores = torch.rand(64, 4)
+    scores[:, 0] += 1.0
+    plan = sinkhorn(scores, epsilon=0.2, iterations=50)
+    torch.testing.assert_close(plan.sum(1), torch.ones(64))
+    torch.testing.assert_close(plan.sum(0), torch.full((4,), 16.0), rtol=0.01, atol=0)
+
+
+def test_a_small_epsilon_does_not_overflow() -> None:
+    assert torch.isfinite(sinkhorn(torch.tensor([[1.0, -1.0], [1.0, -1.0]]), epsilon=1e-3)).all()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.encoder import EncoderOptions, SequenceEncoder, last_vectors, mean_vectors
-from models.packing import pack_index, ragged_arange
+from models.packing import pack_index, ragged_arange, reverse_each
 
 OPTIONS = EncoderOptions(hidden=8, layers=2, heads=2, max_length=6, dropout=0.5)
 
@@ -66,3 +66,7 @@ def test_the_mean_is_over_real_positions_only(encoder: SequenceEncoder) -> None:
 def test_impossible_sizes_are_refused(wrong: dict[str, float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         EncoderOptions(**wrong)
+
+
+def test_every_sequence_is_turned_around_in_its_place() -> None:
+    assert reverse_each(torch.tensor([1, 2, 3, 4, 5, 6]), torch.tensor([3, 0, 1, 2])).tolist() == [3, 2, 1, 4, 6, 5]

@@ -1,0 +1,54 @@
+"""Two ranks learn what one rank learns from the same global batches."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training.config import TrainingConfig
+from training.pipeline import run_training
+from training.run_log import read_lines
+
+CASES: list[tuple[str, dict[str, Any]]] = [
+    ("sasrec", {}),
+    ("cl4srec", {"augmentations": []}),
+    ("iclrec", {"augmentations": []}),
+    ("elcrec", {"augmentations": []}),
+    ("s4rec", {"augmentations": []}),
+    ("dssrec", {"seq2seq_weight": 0}),  # seq2seq draws its positions on each rank
+]
+
+
+def train_in_two_processes(prepared: Path, folder: Path, config: TrainingConfig) -> None:
+    """The real command under torchrun."""
+    source = folder / "config.yaml"
+    source.write_text(config.model_dump_json())
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = ["-m", "training.cli", "run", str(source), "--data", str(prepared), "--device", "cpu"]
+    places = ["--out", str(folder / "bundles"), "--work", str(folder / "two")]
+    found = subprocess.run(
+        [sys.executable, *launcher, *command, *places], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert found.returncode == 0, found.stderr[-3000:]
+    assert len(list((folder / "bundles").iterdir())) == 1, "one rank publishes"
+
+
+@pytest.mark.parametrize(("method", "options"), CASES, ids=[name for name, _ in CASES])
+def test_two_ranks_have_the_losses_of_one(prepared: Path, tmp_path: Path, method: str, options: dict[str, Any]) -> None:
+    """300 sequences in global batches of 60, no dropout and no augmentation: what is drawn is drawn for all ranks."""
+    config = TrainingConfig.model_validate(
+        {
+            "method": method,
+            "shared_next_item_weight": 0.1,
+            "encoder": {"hidden": 16, "layers": 1, "heads": 2, "max_length": 20, "dropout": 0.0},
+            "options": {"num_intents": 4} | options,
+            "training": {"batch_size": 60, "learning_rate": 0.01, "max_epochs": 2},
+        }
+    )
+    run_training(config, data=prepared, out=tmp_path, work=tmp_path / "one", device="cpu")
+    train_in_two_processes(prepared, tmp_path, config)
+    for alone, together in zip(*(read_lines(tmp_path / work / "log.jsonl") for work in ("one", "two")), strict=True):
+        assert together["losses"] == pytest.approx(alone["losses"], rel=1e-3), alone["epoch"]
+        assert together["validation"]["NDCG@20"] == pytest.approx(alone["validation"]["NDCG@20"], abs=0.01)
