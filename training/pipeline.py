@@ -18,9 +18,10 @@ from training.loop import Outcome, Trainer
 from training.metrics import evaluate_lists
 from training.prepared import PreparedDataset, load_prepared
 from training.publish import Published, publish
-from training.sequences import Split, held_out, training_counts, training_sequences
+from training.sequences import Split, SplitName, held_out, training_counts, training_sequences
 
 SHOWN = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
+SPLITS: tuple[SplitName, ...] = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -70,60 +71,54 @@ def run_training(
 ) -> Run | None:
     """Train, evaluate, publish. `work` keeps checkpoint, run log and curves. None on every rank but the first."""
     target = choose_device(device)
+    dataset = load_prepared(data)
     with joined(target) as ranks:
-        return _run(config, load_prepared(data), out, work, resume=resume, device=target, ranks=ranks)
+        trainer = build_trainer(config, dataset, work, target, ranks)
+        outcome = trainer.run(resume=resume)
+        if not ranks.first:
+            return None
+        draw_curves(work / "log.jsonl", work / "curves.svg")
+        metrics: dict[str, dict[str, float]] = {
+            name: measure(trainer.method, held_out(dataset, name), dataset, target) for name in SPLITS
+        }
+        published = publish(trainer.method, config, dataset, trainer.training, metrics, out)
+        return Run(published, outcome, metrics, dataset.name)
 
 
-def _run(
-    config: TrainingConfig,
-    dataset: PreparedDataset,
-    out: Path,
-    work: Path,
-    *,
-    resume: bool,
-    device: torch.device,
-    ranks: Ranks,
-) -> Run | None:
+def build_trainer(
+    config: TrainingConfig, dataset: PreparedDataset, work: Path, device: torch.device, ranks: Ranks
+) -> Trainer:
+    """A run's parts, ready to train."""
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.training.seed)
-    training = training_sequences(dataset)
-    items = len(dataset.item_ids)
-    method = build(config.method, items, config.encoder, config.objective, config.options).to(device)
-    counts = training_counts(training, items)
-
-    def measure(candidate: IntentMethod, split: Split) -> dict[str, float]:
-        return evaluate_lists(
-            top_rows_of_method(candidate, split, device), split.targets, split.histories.lengths, counts
-        )
-
+    training, items = training_sequences(dataset), len(dataset.item_ids)
+    batches = TrainingBatches(
+        training,
+        items,
+        max_length=config.encoder.max_length,
+        batch_size=config.training.batch_size,
+        device=device,
+        partners=config.shared_next_item_weight > 0,
+        ranks=ranks,
+    )
     validation = held_out(dataset, "validation")
-    trainer = Trainer(
-        method=method,
-        batches=TrainingBatches(
-            training,
-            items,
-            max_length=config.encoder.max_length,
-            batch_size=config.training.batch_size,
-            device=device,
-            partners=config.shared_next_item_weight > 0,
-            ranks=ranks,
-        ),
+    return Trainer(
+        method=build(config.method, items, config.encoder, config.objective, config.options).to(device),
+        batches=batches,
         training=training,
-        validate=lambda candidate: measure(candidate, validation),
+        validate=lambda method: measure(method, validation, dataset, device),
         options=config.training,
         device=device,
         work=work,
         key=_key(config, dataset),
         ranks=ranks,
     )
-    outcome = trainer.run(resume=resume)
-    if not ranks.first:
-        return None
-    draw_curves(work / "log.jsonl", work / "curves.svg")
-    splits = (validation, held_out(dataset, "test"))
-    metrics: dict[str, dict[str, float]] = {split.name: measure(method, split) for split in splits}
-    published = publish(method, config, dataset, training, metrics, out)
-    return Run(published, outcome, metrics, dataset.name)
+
+
+def measure(method: IntentMethod, split: Split, dataset: PreparedDataset, device: torch.device) -> dict[str, float]:
+    """Every metric of a split, in torch."""
+    counts = training_counts(training_sequences(dataset), len(dataset.item_ids))
+    return evaluate_lists(top_rows_of_method(method, split, device), split.targets, split.histories.lengths, counts)
 
 
 def choose_device(name: str) -> torch.device:
