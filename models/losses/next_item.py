@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK_BYTES = 64 << 20  # of logits held at once
+CHUNK_BYTES = 4 << 20  # of logits held at once: they stay in the cache from product to product
+SMALLEST_SHARE = torch.finfo(torch.float32).tiny  # a softmax may underflow, its logarithm must not
 
 
 def binary_cross_entropy(query_vectors: Tensor, item_vectors: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
@@ -57,22 +58,25 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, vectors: Tensor, items: Tensor, targets: Tensor) -> Tensor:
-        queries = vectors.shape[1]
+        queries, count = vectors.shape[1], len(items)
         vector_gradient = torch.empty_like(vectors)
         item_gradient = torch.zeros_like(items)
         total = vectors.new_zeros(())
-        size = max(1, CHUNK_BYTES // (4 * len(items) * queries))
+        size = min(len(vectors), max(1, CHUNK_BYTES // (4 * count * queries)))
+        buffer = vectors.new_empty(size * queries * count)  # one for all chunks: fresh pages cost more than the product
         for start in range(0, len(vectors), size):
             chunk, wanted = vectors[start : start + size].flatten(0, 1), targets[start : start + size]
-            logits = (chunk @ items.T).view(len(wanted), -1)  # (C, Q * V)
-            best, query = logits.view(len(wanted), queries, -1)[_each(wanted), :, wanted].max(dim=1)
-            normaliser = logits.logsumexp(dim=1, keepdim=True)
-            total += normaliser.sum() - best.sum()
-            gradient = logits.sub_(normaliser).exp_()
-            gradient[_each(wanted), query * len(items) + wanted] -= 1
-            gradient = gradient.view(-1, len(items))
-            vector_gradient[start : start + size] = (gradient @ items).view(len(wanted), queries, -1)
-            item_gradient.addmm_(gradient.T, chunk)
+            scores = buffer[: len(chunk) * count].view(len(chunk), count)
+            torch.mm(chunk, items.T, out=scores)
+            each = torch.arange(len(wanted), device=items.device)
+            query = scores.view(len(wanted), queries, count)[each, :, wanted].argmax(dim=1)
+            shares = scores.view(len(wanted), -1)
+            torch.softmax(shares, dim=1, out=shares)
+            own = query * count + wanted
+            total -= shares[each, own].clamp(min=SMALLEST_SHARE).log().sum()
+            shares[each, own] -= 1
+            vector_gradient[start : start + size] = (scores @ items).view(len(wanted), queries, -1)
+            item_gradient.addmm_(scores.T, chunk)
         ctx.save_for_backward(vector_gradient, item_gradient)
         return total
 
@@ -80,7 +84,3 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         vector_gradient, item_gradient = ctx.saved_tensors
         return vector_gradient * outputs[0], item_gradient * outputs[0], None
-
-
-def _each(rows: Tensor) -> Tensor:
-    return torch.arange(len(rows), device=rows.device)

@@ -27,6 +27,9 @@ class ELCRecOptions:
 
     The paper's ablations (Fig. 4): B `contrast_weight: 0, cluster_weight: 0`; B+CCL `cluster_weight: 0`;
     B+ELCM `contrast_weight: 0`.
+    `cluster_teaches_encoder`: whether L_cluster pulls the sequences to the centres too, or only the centres to the
+    sequences. With the gradient into the encoder and the paper's alpha of 10 all sequences become one (measured on
+    Beauty); the paper is silent on it.
     `momentum`: 0 teaches the centres by gradient, as the paper does. Above 0 each batch moves every centre towards
     the mean of its own sequences instead, c <- m c + (1 - m) mean, so that centres follow drifting intents; this is
     the paper's open wish. A centre that no sequence chose for `patience` batches restarts at a sequence of the batch.
@@ -35,6 +38,7 @@ class ELCRecOptions:
     num_intents: int = 256
     cluster_weight: float = 1.0  # alpha
     contrast_weight: float = 0.1  # of both contrasts
+    cluster_teaches_encoder: bool = False
     fusion: Fusion = "shift"
     temperature: float = 1.0
     momentum: float = 0.0
@@ -82,7 +86,8 @@ class ELCRec(IntentMethod):
         if self.training and options.momentum:
             self._follow(gather_rows(sequences.detach()))
         if options.cluster_weight:
-            terms["cluster"] = options.cluster_weight * learnable_cluster(sequences, self.prototypes())
+            pulled = sequences if options.cluster_teaches_encoder else sequences.detach()
+            terms["cluster"] = options.cluster_weight * learnable_cluster(pulled, self.prototypes())
         if options.contrast_weight:
             views = mean_vectors(*encode_views(self.encoder, batch.rows, batch.lengths, options.augmentations))
             terms |= self._contrasts(views)
