@@ -4,6 +4,7 @@ import ctypes
 import resource
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from training.batches import TrainingBatches
 from training.config import LoopOptions
 from training.distributed import Ranks
 from training.evaluation import all_sequence_vectors
+from training.precision import mixed_precision
 from training.run_log import EpochBar
 from training.sequences import Sequences
 
@@ -85,7 +87,8 @@ class Trainer:
         self._refresh_intents(progress.epoch)
         clustered = time.perf_counter()
         torch.manual_seed(draws + self.ranks.rank * 1_000_003)  # dropout and views differ between ranks
-        losses = self._steps(learner, optimizer, draws, bar)
+        with mixed_precision(self.method.encoder, self.device) if self.device.type == "cuda" else nullcontext():
+            losses = self._steps(learner, optimizer, draws, bar)
         trained = time.perf_counter()
         progress.epoch += 1
         metrics = self._validated(progress)

@@ -10,6 +10,7 @@ from models.encoder import EncoderOptions
 from models.methods import METHODS, Batch, Histories, IntentMethod, Objective, build
 from models.methods.base import NextItemLoss
 from training.export import export_encoder
+from training.precision import mixed_precision
 
 ITEMS, SEQUENCES, INTENTS = 40, 24, 5
 ENCODER = EncoderOptions(hidden=16, layers=2, heads=2, max_length=8, dropout=0.2)
@@ -114,6 +115,25 @@ def test_the_same_seed_gives_the_same_losses(method: IntentMethod) -> None:
         return [term.item() for term in method.train()(batch()).values()]
 
     assert losses() == losses()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mixed_precision_changes_losses_little_and_leaves_no_trace(name: str) -> None:
+    """bfloat16 has eight bits of precision; afterwards the encoder is the one that is exported."""
+    method = make(name).eval()
+
+    def losses() -> dict[str, float]:
+        torch.manual_seed(3)
+        return {term: value.item() for term, value in method(batch()).items()}
+
+    exact, vectors = losses(), method.encoder(*histories())[0]
+    with mixed_precision(method.encoder, torch.device("cpu")):
+        assert losses() == pytest.approx(exact, rel=0.02, abs=0.02)
+        rounded = method.encoder(*histories())[0]
+        assert rounded.dtype == torch.float32
+        assert not torch.equal(rounded, vectors)
+        torch.stack(list(method(batch()).values())).sum().backward()
+    assert losses() == exact
 
 
 @pytest.mark.parametrize("name", NAMES)
