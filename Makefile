@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RESULTS := benchmarks/results
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-accuracy bench-intents bench-served-lists render clean
+.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -43,6 +43,10 @@ bench-accuracy: $(BIN)/.installed  ## Beauty (INTENTLY_DATASETS) under the full 
 	$(BIN)/intently-train baseline cooccurrence --data data/beauty --results $(RESULTS)/accuracy-beauty.jsonl
 	$(BIN)/intently-train run sasrec --data data/beauty --out bundles --resume --results $(RESULTS)/accuracy-beauty.jsonl
 	$(BIN)/intently-train run papers/iclrec-beauty --data data/beauty --out bundles --resume --results $(RESULTS)/accuracy-beauty.jsonl
+
+bench-training: $(BIN)/.installed  ## Seconds an epoch and peak memory of every method beside the usual code (Beauty; run it alone).
+	test -d data/beauty || $(BIN)/intently-train prepare $(INTENTLY_DATASETS)/Beauty.txt --out data/beauty
+	$(BIN)/python benchmarks/training_speed.py --data data/beauty
 
 bench-intents: $(BIN)/.installed  ## Served intents against planted ones: normalised mutual information.
 	$(BIN)/python benchmarks/planted_intents.py
