@@ -29,6 +29,8 @@ def prototype_contrast(
     return F.cross_entropy(logits, torch.arange(len(intents), device=intents.device))
 
 
-def all_prototypes_contrast(sequence_vectors: Tensor, prototypes: Tensor, intents: Tensor) -> Tensor:
+def all_prototypes_contrast(
+    sequence_vectors: Tensor, prototypes: Tensor, intents: Tensor, *, temperature: float = 1.0
+) -> Tensor:
     """The same with every other prototype as a negative, in the batch or not (ELCRec eq. 6) -> scalar."""
-    return F.cross_entropy(sequence_vectors @ prototypes.T, intents)
+    return F.cross_entropy(sequence_vectors @ prototypes.T / temperature, intents)

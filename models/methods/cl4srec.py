@@ -9,6 +9,7 @@ from models.encoder import SequenceEncoder, last_vectors, mean_vectors
 from models.intents import KMeansIntents
 from models.losses.info_nce import info_nce
 from models.methods.base import Batch, Encoding, IntentMethod, Objective, Refresh, next_item_terms, register
+from models.similarity import Similarity, comparable
 from models.views import encode_views
 
 
@@ -19,6 +20,7 @@ class CL4SRecOptions:
     num_intents: int = 64
     sequence_weight: float = 0.1  # lambda
     temperature: float = 1.0
+    similarity: Similarity = "dot"
     augmentations: tuple[Operation, ...] = CL4SREC
 
     def __post_init__(self) -> None:
@@ -49,7 +51,8 @@ class CL4SRec(IntentMethod):
         vectors, packing = self.encoder(batch.rows, batch.lengths)
         terms = next_item_terms(self.encoder, vectors, packing, batch, self.objective)
         views = encode_views(self.encoder, batch.rows, batch.lengths, self.options.augmentations)
-        contrast = info_nce(*mean_vectors(*views).chunk(2), temperature=self.options.temperature)
+        compared = comparable(mean_vectors(*views), self.options.similarity)
+        contrast = info_nce(*compared.chunk(2), temperature=self.options.temperature)
         return terms | {"sequence_contrast": self.options.sequence_weight * contrast}
 
     def encode(self, rows: Tensor, lengths: Tensor) -> Encoding:

@@ -16,6 +16,7 @@ from models.losses.info_nce import info_nce
 from models.losses.learnable_cluster import learnable_cluster
 from models.losses.prototype_contrast import all_prototypes_contrast
 from models.methods.base import Batch, Encoding, IntentMethod, Objective, Refresh, next_item_terms, register
+from models.similarity import Similarity, comparable
 from models.views import encode_views
 
 Fusion = Literal["shift", "concat", "none"]
@@ -41,6 +42,7 @@ class ELCRecOptions:
     cluster_teaches_encoder: bool = False
     fusion: Fusion = "shift"
     temperature: float = 1.0
+    similarity: Similarity = "dot"
     momentum: float = 0.0
     patience: int = 50
     augmentations: tuple[Operation, ...] = CL4SREC
@@ -95,13 +97,14 @@ class ELCRec(IntentMethod):
 
     def _contrasts(self, views: Tensor) -> dict[str, Tensor]:
         """Eqs. 4-6 on both views (2 B, D)."""
-        centres = self.prototypes()
+        options, centres = self.options, self.prototypes()
         intents = nearest(F.normalize(views, dim=1).detach(), centres.detach())[0]
-        first, second = self._fused(views, centres[intents]).chunk(2)
-        weight = self.options.contrast_weight
+        first, second = comparable(self._fused(views, centres[intents]), options.similarity).chunk(2)
+        compared = comparable(views, options.similarity)
+        own = all_prototypes_contrast(compared, centres, intents, temperature=options.temperature)
         return {
-            "sequence_contrast": weight * info_nce(first, second, temperature=self.options.temperature),
-            "intent_contrast": weight * 2 * all_prototypes_contrast(views, centres, intents),
+            "sequence_contrast": options.contrast_weight * info_nce(first, second, temperature=options.temperature),
+            "intent_contrast": options.contrast_weight * 2 * own,
         }
 
     def _fused(self, views: Tensor, own: Tensor) -> Tensor:

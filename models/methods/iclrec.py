@@ -11,6 +11,7 @@ from models.intents import KMeansIntents
 from models.losses.info_nce import info_nce
 from models.losses.prototype_contrast import prototype_contrast
 from models.methods.base import Batch, Encoding, IntentMethod, Objective, Refresh, next_item_terms, register
+from models.similarity import Similarity, comparable
 from models.views import encode_views
 
 
@@ -26,6 +27,7 @@ class ICLRecOptions:
     intent_weight: float = 0.1  # lambda
     sequence_weight: float = 0.1  # beta
     temperature: float = 1.0
+    similarity: Similarity = "dot"
     mitigate_false_negatives: bool = True
     augmentations: tuple[Operation, ...] = CL4SREC
 
@@ -67,7 +69,8 @@ class ICLRec(IntentMethod):
         terms = next_item_terms(self.encoder, vectors, packing, batch, self.objective)
         if not (options.sequence_weight or options.intent_weight):
             return terms
-        views = mean_vectors(*encode_views(self.encoder, batch.rows, batch.lengths, options.augmentations)).chunk(2)
+        vectors = mean_vectors(*encode_views(self.encoder, batch.rows, batch.lengths, options.augmentations))
+        views = comparable(vectors, options.similarity).chunk(2)
         if options.sequence_weight:
             contrast = info_nce(*views, temperature=options.temperature)
             terms["sequence_contrast"] = options.sequence_weight * contrast

@@ -15,6 +15,7 @@ from models.losses.head_tail import HeadTailAdversary
 from models.losses.info_nce import info_nce
 from models.losses.online_cluster import online_cluster
 from models.methods.base import Batch, Encoding, IntentMethod, Objective, Refresh, next_item_terms, register
+from models.similarity import Similarity, comparable
 from models.views import encode_views
 
 ALL_OPERATIONS: tuple[Operation, ...] = ("crop", "mask", "reorder", "insert")
@@ -35,6 +36,7 @@ class S4RecOptions:
     adversary_weight: float = 1.0  # lambda
     cluster_temperature: float = 0.1  # tau1
     contrast_temperature: float = 1.0  # tau2
+    similarity: Similarity = "dot"
     distillation_temperature: float = 1.0  # tau3
     sinkhorn_epsilon: float = 0.05
     sinkhorn_iterations: int = 3
@@ -108,7 +110,10 @@ class S4Rec(IntentMethod):
         terms = {}
         if options.contrast_weight:
             contrast = info_nce(
-                *views.chunk(2), temperature=options.contrast_temperature, prototypes=prototypes, intents=intents
+                *comparable(views, options.similarity).chunk(2),
+                temperature=options.contrast_temperature,
+                prototypes=prototypes,
+                intents=intents,
             )
             terms["sequence_contrast"] = options.contrast_weight * contrast
         if options.distillation_weight:

@@ -182,6 +182,6 @@ def test_seq2seq_of_orthogonal_intents() -> None:
 def test_sharing_the_next_item_is_no_negative() -> None:
     """The first two share item 7: each of them has only the third as a negative, the third has both."""
     vectors = torch.eye(3)
-    loss = shared_next_item(vectors, vectors, torch.tensor([7, 7, 9]))
+    loss = shared_next_item(2 * vectors, vectors, torch.tensor([7, 7, 9]), temperature=1)
     one, two = log((e + 1) / e), log((e + 2) / e)
     assert loss.item() == pytest.approx(2 * (2 * one + two) / 3, rel=1e-6)

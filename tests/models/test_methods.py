@@ -1,6 +1,7 @@
 """The contract of a method, held against every one there is."""
 
 import dataclasses
+from math import exp, log
 from typing import Any
 
 import pytest
@@ -213,6 +214,15 @@ def test_iclrec_uses_every_k() -> None:
     built = make("iclrec", num_intents=[3, 5])
     assert [int(assigned.max()) + 1 for assigned in built.assignments] == [3, 5]  # type: ignore[attr-defined]
     assert built.prototypes().shape[0] == 3
+
+
+@pytest.mark.parametrize("name", ["cl4srec", "iclrec", "elcrec", "s4rec"])
+def test_cosines_ignore_the_length_of_a_view(name: str) -> None:
+    """A contrast of cosines at temperature 1 over 2 x 24 views lies between the logits' extremes -1 and 1."""
+    contrast = make(name, similarity="cosine").train()(batch())["sequence_contrast"].item() / 0.1
+    assert 2 * log(1 + 46 * exp(-2)) < contrast < 2 * log(1 + 51 * exp(2))
+    with pytest.raises(ValueError, match="similarity must be dot or cosine"):
+        make(name, similarity="euclid").train()(batch())
 
 
 @pytest.mark.parametrize("fusion", ["shift", "concat", "none"])
