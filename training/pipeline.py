@@ -132,6 +132,7 @@ def choose_device(name: str) -> torch.device:
 
 def _key(config: TrainingConfig, data: PreparedDataset) -> str:
     """What a checkpoint must share with a run to be resumed by it; more epochs or patience are allowed."""
-    free = {"name": True, "training": {"max_epochs", "patience"}}
-    relevant = config.model_dump(mode="json", exclude=free, exclude_defaults=True)
+    relevant = config.model_dump(
+        mode="json", exclude={"name": True, "training": {"max_epochs", "patience"}}, exclude_defaults=True
+    )
     return hashlib.sha256(f"{relevant}{data.fingerprint}".encode()).hexdigest()

@@ -94,7 +94,7 @@ def test_another_configuration_cannot_be_resumed(prepared: Path, tmp_path: Path)
 
 def test_configurations_are_found_by_name_and_checked(tmp_path: Path) -> None:
     assert TrainingConfig.load("papers/iclrec-beauty").next_item_loss == "bce"
-    with pytest.raises(ConfigError, match=r"nowhere is neither a file nor a built-in configuration \(demo"):
+    with pytest.raises(ConfigError, match=r"nowhere is neither a file nor a built-in configuration \(cl4srec"):
         TrainingConfig.load("nowhere")
     (tmp_path / "bad.yaml").write_text("method: sasrec\nlearnig_rate: 1\n")
     with pytest.raises(ConfigError, match="learnig_rate"):
