@@ -11,12 +11,10 @@ import csv
 import subprocess
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Sequence
-from math import log
 from pathlib import Path
 
 from serving import call, running_service
+from sklearn.metrics import normalized_mutual_info_score
 
 from training.prepared import load_prepared
 from training.results import record
@@ -37,7 +35,7 @@ def main() -> None:
         train("prepare", folder / "raw/interactions.csv", "--out", folder / "data")
         train("run", arguments.config, "--data", folder / "data", "--out", folder / "bundles", "--work", folder / "run")
         served, planted = served_intents(folder)
-    score = normalised_mutual_information(served, planted)
+    score = float(normalized_mutual_info_score(planted, served))
     print(f"NMI of served and planted intents over {len(served)} users: {score:.3f}")
     metrics = {"NMI": score}
     record(arguments.results, kind="accuracy", dataset="synthesized", method=arguments.config, metrics=metrics)
@@ -57,15 +55,6 @@ def served_intents(folder: Path) -> tuple[list[int], list[str]]:
             served.append(answer["intents"][0]["intent_id"])
             planted.append(truth[user_id])
     return served, planted
-
-
-def normalised_mutual_information(a: Sequence[object], b: Sequence[object]) -> float:
-    """2 I(a; b) / (H(a) + H(b)): 0 for independent labels, 1 for the same partition."""
-    size = len(a)
-    joint, left, right = Counter(zip(a, b, strict=True)), Counter(a), Counter(b)
-    mutual = sum(n / size * log(n * size / (left[x] * right[y])) for (x, y), n in joint.items())
-    entropies = sum(-n / size * log(n / size) for counts in (left, right) for n in counts.values())
-    return 2 * mutual / entropies if entropies else 1.0
 
 
 def train(*words: object) -> None:

@@ -32,6 +32,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in --work.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Annotated[int | None, typer.Option(help="Instead of the configuration's seed.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="CSV of user_id and true intent, for the intent report.")] = None,
     results: ResultsFile = None,
 ) -> None:
     """Train one method, evaluate it and publish its bundle.
@@ -49,7 +50,7 @@ def run(
         if seed is not None:
             loaded = loaded.model_copy(update={"training": loaded.training.model_copy(update={"seed": seed})})
         folder = work or Path("runs") / f"{Path(config).stem}-{data.resolve().name}"
-        finished = run_training(loaded, data=data, out=out, work=folder, resume=resume, device=device)
+        finished = run_training(loaded, data=data, out=out, work=folder, resume=resume, device=device, truth=truth)
     if finished is None:
         return  # the first rank speaks for all
     typer.echo(finished.summary())

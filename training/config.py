@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.encoder import EncoderOptions
 from models.methods.base import NextItemLoss, Objective
+from training.intent_gate import IntentGate
 
 BUILT_IN = Path(__file__).parent / "configs"
 
@@ -45,6 +46,7 @@ class TrainingConfig(BaseModel):
     encoder: EncoderOptions = EncoderOptions()
     options: dict[str, Any] = {}
     training: LoopOptions = LoopOptions()
+    intent_gate: IntentGate = IntentGate()
 
     @property
     def objective(self) -> Objective:

@@ -1,12 +1,20 @@
-"""What the intents of a finished method look like on its training sequences."""
+"""What the intents of a finished method look like on its training sequences, and whether they mean something."""
+
+import csv
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
 from service.bundle.contents import IntentDescription, IntentItem
+from training.metrics import DEPTH
 from training.prepared import PreparedDataset
-from training.sequences import Integers, Sequences
+from training.sequences import Integers, Sequences, Split
 
 TOP_ITEMS = 10
+Label = TypeVar("Label", bound=np.generic)
 
 
 def describe_intents(
@@ -17,11 +25,8 @@ def describe_intents(
     An item is typical by p(item | intent) ln(p(item | intent) / p(item)): frequent here, and more so than elsewhere.
     """
     sizes = np.bincount(assigned, minlength=count)
-    owners = np.repeat(assigned, training.lengths)
     overall = np.bincount(training.rows, minlength=len(data.item_ids) + 1)[1:] / max(len(training.rows), 1)
-    by_intent = np.split(
-        training.rows[np.argsort(owners, kind="stable")], np.bincount(owners, minlength=count).cumsum()
-    )
+    by_intent = _rows_by_intent(assigned, count, training)
     return [
         IntentDescription(
             intent_id=intent,
@@ -43,6 +48,95 @@ def summarise(assigned: Integers, count: int) -> dict[str, float]:
         "effective": float(np.exp(-(used * np.log(used)).sum())),
         "largest_share": float(shares.max()),
     }
+
+
+def described(report: dict[str, float]) -> str:
+    """The report in one line."""
+    parts = [
+        f"{report['used']:.0f} of {report['intents']:.0f} used",
+        f"effective {report['effective']:.1f}",
+        f"largest share {report['largest_share']:.1%}",
+        f"length explains R2 {report['length_r2']:.2f}",
+        f"lift {report['lift']:.1f}",
+    ]
+    named = {"seed_agreement": "agreement with another seed (AMI)", "nmi": "NMI with the truth"}
+    return ", ".join(parts + [f"{words} {report[name]:.2f}" for name, words in named.items() if name in report])
+
+
+def length_r2(assigned: Integers, lengths: Integers) -> float:
+    """How much of log-length the intent explains: 1 - SS_within / SS_total, 0 where all lengths are equal.
+
+    >>> length_r2(np.array([0, 0, 1, 1]), np.array([2, 2, 8, 8]))
+    1.0
+    """
+    logs = np.log(np.maximum(lengths, 1))
+    total = ((logs - logs.mean()) ** 2).sum()
+    sizes = np.bincount(assigned)
+    means = np.bincount(assigned, weights=logs) / np.maximum(sizes, 1)
+    return float(1 - ((logs - means[assigned]) ** 2).sum() / total) if total > 0 else 0.0
+
+
+def lift(assigned: Integers, training: Sequences, split: Split, items: int) -> float:
+    """HR@20 of popularity within the user's intent / HR@20 of global popularity, on held-out next items.
+
+    Ties within an intent are broken by global popularity, then by item row; a user's history is left out of both
+    lists. `assigned` and `training` hold one entry a user of the dataset.
+    """
+    counts = np.bincount(training.rows, minlength=items + 1)
+    within = np.zeros(len(split.targets), dtype=bool)
+    overall = _hits(_places(counts, counts), split, np.arange(len(split.targets)))
+    of_user = assigned[split.users]
+    by_intent = _rows_by_intent(assigned, int(assigned.max(initial=0)) + 1, training)
+    for intent in np.unique(of_user):
+        chosen = np.flatnonzero(of_user == intent)
+        here = np.bincount(by_intent[intent], minlength=items + 1)
+        within[chosen] = _hits(_places(here, counts), split, chosen)
+    return float(within.mean() / overall.mean()) if overall.any() else 0.0
+
+
+def agreement(first: NDArray[Label], second: NDArray[Label]) -> float:
+    """Adjusted mutual information of two assignments of the same sequences: 0 by chance, 1 for the same partition."""
+    return float(adjusted_mutual_info_score(first, second))
+
+
+def agreement_with_truth(assigned: Integers, truth: Path, data: PreparedDataset) -> float:
+    """Normalised mutual information with a CSV of `user_id, label`. Raises ValueError when a user is missing."""
+    with truth.open(newline="") as file:
+        _, *lines = csv.reader(file)
+    labels = {line[0]: line[1] for line in lines if len(line) > 1}
+    missing = [user_id for user_id in data.user_ids if user_id not in labels]
+    if missing:
+        raise ValueError(f"{truth} has no label for {len(missing)} users, the first is {missing[0]!r}")
+    return float(normalized_mutual_info_score([labels[user_id] for user_id in data.user_ids], assigned))
+
+
+def _rows_by_intent(assigned: Integers, count: int, training: Sequences) -> list[Integers]:
+    """The training rows of each intent's sequences."""
+    owners = np.repeat(assigned, training.lengths)
+    sizes = np.bincount(owners, minlength=count)
+    return np.split(training.rows[np.argsort(owners, kind="stable")], sizes.cumsum()[:-1])
+
+
+def _places(counts: Integers, tie_breaker: Integers) -> Integers:
+    """The place, from 0, of every item row (V + 1) in the list by falling count; row 0 comes last."""
+    rows = np.arange(1, len(counts))
+    order = rows[np.lexsort((rows, -tie_breaker[1:], -counts[1:]))]
+    places = np.full(len(counts), len(counts))
+    places[order] = np.arange(len(order))
+    return places
+
+
+def _hits(places: Integers, split: Split, chosen: Integers) -> NDArray[np.bool_]:
+    """Whether each chosen user's target is among the first 20 that are not in the history."""
+    lengths = split.histories.lengths[chosen]
+    rows = np.concatenate([split.histories[int(number)] for number in chosen])
+    owners = np.repeat(np.arange(len(chosen)), lengths)
+    unique = np.unique(owners * len(places) + rows)  # an item that was bought twice is left out once
+    owners, rows = unique // len(places), unique % len(places)
+    wanted = places[split.targets[chosen]]
+    before = np.bincount(owners[places[rows] < wanted[owners]], minlength=len(chosen))
+    repeated = np.isin(np.arange(len(chosen)) * len(places) + split.targets[chosen], unique)
+    return np.asarray((wanted - before < DEPTH) & ~repeated)
 
 
 def _typical(rows: Integers, overall: np.ndarray, data: PreparedDataset) -> list[IntentItem]:

@@ -14,6 +14,7 @@ from training.config import TrainingConfig
 from training.curves import draw_curves
 from training.distributed import Ranks, joined
 from training.evaluation import top_rows_of_method
+from training.intent_report import described
 from training.loop import Outcome, Trainer
 from training.metrics import evaluate_lists
 from training.prepared import PreparedDataset, load_prepared
@@ -39,11 +40,9 @@ class Run:
             f"{split:10} " + " ".join(f"{name} {metrics[name]:.4f}" for name in SHOWN)
             for split, metrics in self.metrics.items()
         ]
-        report, outcome = self.published.intent_report, self.outcome
-        lines.append(
-            f"intents    {report['used']:.0f} of {report['intents']:.0f} used, effective {report['effective']:.1f}, "
-            f"largest share {report['largest_share']:.1%}"
-        )
+        outcome = self.outcome
+        lines.append("intents    " + described(self.published.intent_report))
+        lines.extend(f"warning    {sentence}" for sentence in self.published.warnings)
         lines.append(
             f"training   {outcome.epochs} epochs (best {outcome.best_epoch}), {outcome.seconds_per_epoch:.1f} s each, "
             f"peak memory {outcome.peak_memory_mb:.0f} MB"
@@ -67,9 +66,19 @@ class Run:
 
 
 def run_training(
-    config: TrainingConfig, *, data: Path, out: Path, work: Path, resume: bool = False, device: str = "auto"
+    config: TrainingConfig,
+    *,
+    data: Path,
+    out: Path,
+    work: Path,
+    resume: bool = False,
+    device: str = "auto",
+    truth: Path | None = None,
 ) -> Run | None:
-    """Train, evaluate, publish. `work` keeps checkpoint, run log and curves. None on every rank but the first."""
+    """Train, evaluate, publish. `work` keeps checkpoint, run log and curves. None on every rank but the first.
+
+    `truth`, a CSV of user_id and label, is what the intents are compared with in the intent report.
+    """
     target = choose_device(device)
     dataset = load_prepared(data)
     with joined(target) as ranks:
@@ -81,7 +90,7 @@ def run_training(
         metrics: dict[str, dict[str, float]] = {
             name: measure(trainer.method, held_out(dataset, name), dataset, target) for name in SPLITS
         }
-        published = publish(trainer.method, config, dataset, trainer.training, metrics, out)
+        published = publish(trainer.method, config, dataset, trainer.training, metrics, out, truth)
         return Run(published, outcome, metrics, dataset.name)
 
 
@@ -133,6 +142,8 @@ def choose_device(name: str) -> torch.device:
 def _key(config: TrainingConfig, data: PreparedDataset) -> str:
     """What a checkpoint must share with a run to be resumed by it; more epochs or patience are allowed."""
     relevant = config.model_dump(
-        mode="json", exclude={"name": True, "training": {"max_epochs", "patience"}}, exclude_defaults=True
+        mode="json",
+        exclude={"name": True, "intent_gate": True, "training": {"max_epochs", "patience"}},
+        exclude_defaults=True,
     )
     return hashlib.sha256(f"{relevant}{data.fingerprint}".encode()).hexdigest()

@@ -19,9 +19,10 @@ from training.config import TrainingConfig
 from training.evaluation import all_sequence_vectors
 from training.export import export_encoder
 from training.index import item_index
-from training.intent_report import describe_intents, summarise
+from training.intent_report import agreement_with_truth, describe_intents, length_r2, lift, summarise
+from training.intent_twin import seed_agreement
 from training.prepared import PreparedDataset
-from training.sequences import Integers, Sequences, training_counts
+from training.sequences import Integers, Sequences, held_out, training_counts
 
 RECALL_QUERIES = 200
 
@@ -32,6 +33,7 @@ class Published:
 
     path: Path
     intent_report: dict[str, float]
+    warnings: list[str]  # what the intent gate finds wrong
 
 
 def publish(
@@ -41,8 +43,9 @@ def publish(
     training: Sequences,
     metrics: Mapping[str, Mapping[str, float]],
     root: Path,
+    truth: Path | None = None,
 ) -> Published:
-    """Refresh the intents, export, index, describe, write. Raises ParityError, RecallError."""
+    """Refresh the intents, export, index, describe, write. Raises ParityError, RecallError, IntentGateError."""
     method = method.cpu().eval()
     device = torch.device("cpu")
     if method.refresh in ("every_epoch", "export"):
@@ -53,10 +56,12 @@ def publish(
     index, recall = item_index(vectors, queries[:RECALL_QUERIES])
     prototypes = method.prototypes().detach().numpy()
     descriptions = describe_intents(assigned, len(prototypes), training, data)
-    report = summarise(assigned, len(prototypes)) | {"index_recall@20": recall}
+    report = _intent_report(assigned, len(prototypes), config, data, training, root, truth)
+    warnings = config.intent_gate.check(report)
     path = files.write_bundle(
         root,
-        _manifest(method, config, data, training, metrics, report),
+        _manifest(method, config, data, training, metrics, report | {"index_recall@20": recall})
+        | {"intent_warnings": warnings},
         {
             files.ENCODER: encoder,
             files.ITEM_INDEX: index,
@@ -67,7 +72,30 @@ def publish(
             files.INTENTS: contents.intents_json(descriptions),
         },
     )
-    return Published(path, report)
+    return Published(path, report, warnings)
+
+
+def _intent_report(
+    assigned: Integers,
+    count: int,
+    config: TrainingConfig,
+    data: PreparedDataset,
+    training: Sequences,
+    root: Path,
+    truth: Path | None,
+) -> dict[str, float]:
+    """Every measure there is; the agreement with a twin or the truth only where there is one."""
+    validation = held_out(data, "validation")
+    report = summarise(assigned, count) | {
+        "length_r2": length_r2(assigned, training.lengths),
+        "lift": lift(assigned, training, validation, len(data.item_ids)),
+    }
+    twin = seed_agreement(root, config.model_dump(mode="json"), data.fingerprint, assigned, training)
+    if twin is not None:
+        report["seed_agreement"] = twin
+    if truth is not None:
+        report["nmi"] = agreement_with_truth(assigned, truth, data)
+    return report
 
 
 def _manifest(

@@ -45,6 +45,7 @@ class Manifest(_Strict):
     training_interactions: int = Field(ge=0)
     metrics: dict[str, dict[str, float]] = Field(default={}, description="split -> metric -> value")
     intent_report: dict[str, float] = {}
+    intent_warnings: list[str] = Field(default=[], description="what the gate before publishing found wrong")
     config: dict[str, Any] = Field(default={}, description="the training configuration")
     data_fingerprint: str
     parent: str | None = None
