@@ -39,7 +39,7 @@ class Scored:
 def evaluate_bundle(path: Path, data: Path, split: str) -> Scored:
     """Rank the whole catalogue through ONNX Runtime and FAISS. Raises BundleError, ValueError."""
     dataset = load_prepared(data)
-    bundle = _open_for(path, dataset)
+    bundle = open_for(path, dataset)
     chosen = _split(dataset, split)
     metrics = _metrics(_lists(bundle, chosen), chosen, dataset)
     written = bundle.manifest.metrics.get(split, {})
@@ -69,13 +69,13 @@ def compare_bundles(first: Path, second: Path, data: Path, split: str) -> dict[s
     """Paired bootstrap of first - second over the users of the split."""
     dataset = load_prepared(data)
     chosen = _split(dataset, split)
-    a, b = (ranks(_lists(_open_for(path, dataset), chosen), chosen.targets) for path in (first, second))
+    a, b = (ranks(_lists(open_for(path, dataset), chosen), chosen.targets) for path in (first, second))
     return {
         name: paired_bootstrap(measure(a, cutoff), measure(b, cutoff)) for name, (measure, cutoff) in COMPARED.items()
     }
 
 
-def _open_for(path: Path, dataset: PreparedDataset) -> Bundle:
+def open_for(path: Path, dataset: PreparedDataset) -> Bundle:
     """The bundle, if it speaks of this dataset's items in the same rows."""
     found = newest_bundle(path)
     if found is None:

@@ -132,6 +132,28 @@ def baseline(
         record(results, kind="accuracy", **scored.result())
 
 
+@app.command("estimate-intents")
+def estimate_intents(bundle: BundlePath, data: DataDirectory) -> None:
+    """Estimate how many intents the data holds: the count on which K-means of two random halves agrees best.
+
+    \b
+    intently-train estimate-intents bundles --data data/beauty
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from training.intent_count import CANDIDATES, estimate_for_bundle
+
+    with _refusals(), Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("clustering", total=len(CANDIDATES))
+        found = estimate_for_bundle(bundle, data, lambda: bar.advance(task))
+    table = Table("intents", "agreement of two halves (AMI)")
+    for count, stability in found.stability.items():
+        table.add_row(str(count), f"{stability:.3f}" + (" <- most stable" if count == found.best else ""))
+    Console().print(table)
+
+
 def _print_metrics(metrics: dict[str, float]) -> None:
     from rich.console import Console
     from rich.table import Table
