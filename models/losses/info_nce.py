@@ -19,7 +19,7 @@ def info_nce(
 
     A view's positive is the other view of its sequence; its negatives are both views of every other sequence, and,
     where `prototypes` (K, D) and the own `intents` (B) are given, every prototype but the own (S4Rec eq. 10).
-    The mean over both directions and the batch (the paper adds the directions, its published weights come from means).
+    The two directions are added, each as a mean over the batch.
     """
     views = torch.cat([gather_rows(first), gather_rows(second)])
     logits = views @ views.T / temperature
@@ -30,4 +30,4 @@ def info_nce(
         logits = torch.cat([logits, others], dim=1)
     batch = len(views) // 2
     positives = torch.arange(2 * batch, device=first.device).roll(batch)
-    return F.cross_entropy(logits, positives)
+    return 2 * F.cross_entropy(logits, positives)

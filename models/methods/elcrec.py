@@ -104,7 +104,7 @@ class ELCRec(IntentMethod):
         own = all_prototypes_contrast(compared, centres, intents, temperature=options.temperature)
         return {
             "sequence_contrast": options.contrast_weight * info_nce(first, second, temperature=options.temperature),
-            "intent_contrast": options.contrast_weight * own,
+            "intent_contrast": options.contrast_weight * 2 * own,
         }
 
     def _fused(self, views: Tensor, own: Tensor) -> Tensor:

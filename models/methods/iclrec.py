@@ -79,7 +79,7 @@ class ICLRec(IntentMethod):
         return terms
 
     def _intent_contrast(self, views: tuple[Tensor, ...], batch: Batch) -> Tensor:
-        """Eqs. 15-17, averaged over both views and the several K."""
+        """Eqs. 15-17: both views, averaged over the several K."""
         losses = [
             prototype_contrast(
                 view,
@@ -91,7 +91,7 @@ class ICLRec(IntentMethod):
             for intents, assigned in zip(self._all_intents(), self.assignments, strict=True)
             for view in views
         ]
-        return torch.stack(losses).mean()
+        return torch.stack(losses).sum() / len(self.intents)
 
     def encode(self, rows: Tensor, lengths: Tensor) -> Encoding:
         """The newest position is the query."""

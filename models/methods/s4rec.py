@@ -120,7 +120,7 @@ class S4Rec(IntentMethod):
             distilled = cluster_distillation(
                 views, prototypes, intents.repeat(2), temperature=options.distillation_temperature
             )
-            terms["distillation"] = options.distillation_weight * distilled
+            terms["distillation"] = options.distillation_weight * 2 * distilled
         return terms
 
     def encode(self, rows: Tensor, lengths: Tensor) -> Encoding:

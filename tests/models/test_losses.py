@@ -44,8 +44,8 @@ def test_chunks_change_neither_value_nor_gradient(monkeypatch: pytest.MonkeyPatc
 
 
 def test_info_nce_of_two_orthogonal_pairs() -> None:
-    """Each view sees its partner at 1 and two strangers at 0: -ln(e / (e + 2)) in each direction, and on average."""
-    assert info_nce(torch.eye(2), torch.eye(2)).item() == pytest.approx(log((e + 2) / e), rel=1e-6)
+    """Each view sees its partner at 1 and two strangers at 0: -ln(e / (e + 2)) in each direction."""
+    assert info_nce(torch.eye(2), torch.eye(2)).item() == pytest.approx(2 * log((e + 2) / e), rel=1e-6)
 
 
 def test_prototype_contrast_counts_the_other_intent_as_negative() -> None:
@@ -104,7 +104,7 @@ def test_negative_intents_join_the_denominator_except_the_own() -> None:
     """S4Rec eq. 10: partner at 1, two strangers and one foreign prototype at 0: -ln(e / (e + 3))."""
     prototypes = torch.eye(3)[:, :2]  # the third is orthogonal to both
     own = info_nce(torch.eye(2), torch.eye(2), prototypes=prototypes[:2], intents=torch.tensor([0, 1]))
-    assert own.item() == pytest.approx(log((e + 3) / e), rel=1e-6)
+    assert own.item() == pytest.approx(2 * log((e + 3) / e), rel=1e-6)
 
 
 def test_balanced_batch_costs_its_entropy() -> None:
@@ -184,4 +184,4 @@ def test_sharing_the_next_item_is_no_negative() -> None:
     vectors = torch.eye(3)
     loss = shared_next_item(2 * vectors, vectors, torch.tensor([7, 7, 9]), temperature=1)
     one, two = log((e + 1) / e), log((e + 2) / e)
-    assert loss.item() == pytest.approx((2 * one + two) / 3, rel=1e-6)
+    assert loss.item() == pytest.approx(2 * (2 * one + two) / 3, rel=1e-6)

@@ -220,7 +220,7 @@ def test_iclrec_uses_every_k() -> None:
 def test_cosines_ignore_the_length_of_a_view(name: str) -> None:
     """A contrast of cosines at temperature 1 over 2 x 24 views lies between the logits' extremes -1 and 1."""
     contrast = make(name, similarity="cosine").train()(batch())["sequence_contrast"].item() / 0.1
-    assert log(1 + 46 * exp(-2)) < contrast < log(1 + 51 * exp(2))
+    assert 2 * log(1 + 46 * exp(-2)) < contrast < 2 * log(1 + 51 * exp(2))
     with pytest.raises(ValueError, match="similarity must be dot or cosine"):
         make(name, similarity="euclid").train()(batch())
 
