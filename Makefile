@@ -42,7 +42,7 @@ bench-accuracy: $(BIN)/.installed  ## Beauty (INTENTLY_DATASETS) under the full 
 	$(BIN)/intently-train baseline popularity --data data/beauty --results $(RESULTS)/accuracy-beauty.jsonl
 	$(BIN)/intently-train baseline cooccurrence --data data/beauty --results $(RESULTS)/accuracy-beauty.jsonl
 	$(BIN)/intently-train run sasrec --data data/beauty --out bundles --resume --results $(RESULTS)/accuracy-beauty.jsonl
-	$(BIN)/intently-train run papers/iclrec-beauty --data data/beauty --out bundles --resume --results $(RESULTS)/accuracy-beauty.jsonl
+	$(BIN)/intently-train run papers/iclrec --data data/beauty --out bundles --resume --results $(RESULTS)/accuracy-beauty.jsonl
 
 bench-training: $(BIN)/.installed  ## Seconds an epoch and peak memory of every method beside the usual code (Beauty; run it alone).
 	test -d data/beauty || $(BIN)/intently-train prepare $(INTENTLY_DATASETS)/Beauty.txt --out data/beauty

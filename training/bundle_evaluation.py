@@ -40,7 +40,7 @@ def evaluate_bundle(path: Path, data: Path, split: str) -> Scored:
     """Rank the whole catalogue through ONNX Runtime and FAISS. Raises BundleError, ValueError."""
     dataset = load_prepared(data)
     bundle = open_for(path, dataset)
-    chosen = _split(dataset, split)
+    chosen = split_of(dataset, split)
     metrics = _metrics(_lists(bundle, chosen), chosen, dataset)
     written = bundle.manifest.metrics.get(split, {})
     differences = [abs(metrics[name] - value) for name, value in written.items() if name in metrics]
@@ -60,7 +60,7 @@ def evaluate_baseline(name: str, data: Path, split: str) -> Scored:
     if name not in BASELINES:
         raise ValueError(f"unknown baseline {name!r}; there are {', '.join(BASELINES)}")
     dataset = load_prepared(data)
-    chosen = _split(dataset, split)
+    chosen = split_of(dataset, split)
     scorer = BASELINES[name](training_sequences(dataset), len(dataset.item_ids))
     return Scored(name, None, dataset.name, split, _metrics(top_rows_of_baseline(scorer, chosen), chosen, dataset))
 
@@ -68,7 +68,7 @@ def evaluate_baseline(name: str, data: Path, split: str) -> Scored:
 def compare_bundles(first: Path, second: Path, data: Path, split: str) -> dict[str, Comparison]:
     """Paired bootstrap of first - second over the users of the split."""
     dataset = load_prepared(data)
-    chosen = _split(dataset, split)
+    chosen = split_of(dataset, split)
     a, b = (ranks(_lists(open_for(path, dataset), chosen), chosen.targets) for path in (first, second))
     return {
         name: paired_bootstrap(measure(a, cutoff), measure(b, cutoff)) for name, (measure, cutoff) in COMPARED.items()
@@ -86,7 +86,7 @@ def open_for(path: Path, dataset: PreparedDataset) -> Bundle:
     return bundle
 
 
-def _split(dataset: PreparedDataset, name: str) -> Split:
+def split_of(dataset: PreparedDataset, name: str) -> Split:
     for known in get_args(SplitName):
         if name == known:
             return held_out(dataset, known)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,14 @@ app = typer.Typer(
 )
 app.command("prepare")(prepare_command)
 app.command("synthesize")(synthesize_command)
+
+
+class Protocol(StrEnum):
+    """How `evaluate` ranks."""
+
+    FULL = "full"
+    SAMPLED = "sampled-100"
+
 
 DataDirectory = Annotated[Path, typer.Option("--data", help="Prepared dataset (intently-train prepare).")]
 ResultsFile = Annotated[Path | None, typer.Option("--results", help="Append the result to this JSONL file.")]
@@ -32,6 +41,9 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in --work.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Annotated[int | None, typer.Option(help="Instead of the configuration's seed.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Instead of a value of the configuration: options.num_intents=64.")
+    ] = None,
     truth: Annotated[Path | None, typer.Option(help="CSV of user_id and true intent, for the intent report.")] = None,
     results: ResultsFile = None,
 ) -> None:
@@ -40,15 +52,16 @@ def run(
     \b
     intently-train run sasrec --data data/beauty --out bundles
     intently-train run my.yaml --data data/beauty --out bundles --resume
+    intently-train run papers/iclrec --data data/beauty --out bundles --set options.intent_weight=0
     torchrun --nproc-per-node 2 -m training.cli run sasrec --data data/beauty --out bundles
     """
     from training.config import TrainingConfig
     from training.pipeline import run_training
+    from training.prepared import dataset_name
 
     with _refusals():
-        loaded = TrainingConfig.load(config)
-        if seed is not None:
-            loaded = loaded.model_copy(update={"training": loaded.training.model_copy(update={"seed": seed})})
+        changes = [*(settings or []), *([] if seed is None else [f"training.seed={seed}"])]
+        loaded = TrainingConfig.load(config, dataset=dataset_name(data), settings=changes)
         folder = work or Path("runs") / f"{Path(config).stem}-{data.resolve().name}"
         finished = run_training(loaded, data=data, out=out, work=folder, resume=resume, device=device, truth=truth)
     if finished is None:
@@ -58,20 +71,32 @@ def run(
         from training.results import record
 
         for split in finished.metrics:
-            record(results, kind="accuracy", **finished.result(loaded, split))
+            started_as = {"configuration": config, "settings": settings or []}
+            record(results, kind="accuracy", **started_as, **finished.result(loaded, split))
 
 
 @app.command()
-def evaluate(bundle: BundlePath, data: DataDirectory, split: SplitOption = "test", results: ResultsFile = None) -> None:
+def evaluate(
+    bundle: BundlePath,
+    data: DataDirectory,
+    split: SplitOption = "test",
+    protocol: Annotated[
+        Protocol, typer.Option(help="full, or the legacy sampled-100: rank among 100 popularity-sampled negatives.")
+    ] = Protocol.FULL,
+    results: ResultsFile = None,
+) -> None:
     """Score a published bundle through the path that serves it (ONNX Runtime, FAISS).
 
     \b
     intently-train evaluate bundles --data data/beauty
+    intently-train evaluate bundles --data data/beauty-54k --protocol sampled-100
     """
     from training.bundle_evaluation import evaluate_bundle
+    from training.sampled_evaluation import evaluate_sampled
 
     with _refusals():
-        scored = evaluate_bundle(bundle, data, split)
+        score = evaluate_bundle if protocol is Protocol.FULL else evaluate_sampled
+        scored = score(bundle, data, split)
     _print_metrics(scored.metrics)
     if scored.largest_difference is not None:
         typer.echo(f"largest difference to the training evaluation: {scored.largest_difference:.2e}")

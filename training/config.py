@@ -1,5 +1,6 @@
 """One training run as a YAML file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -29,6 +30,7 @@ class LoopOptions(BaseModel):
     max_epochs: int = Field(default=200, ge=1)
     patience: int = Field(default=10, ge=1, description="epochs without a better validation NDCG@20 before stopping")
     evaluate_every: int = Field(default=1, ge=1, description="epochs between validations")
+    noise: float = Field(default=0.0, ge=0, le=1, description="share of training items replaced by uniform random ones")
 
 
 class TrainingConfig(BaseModel):
@@ -54,15 +56,45 @@ class TrainingConfig(BaseModel):
         return Objective(self.next_item_loss, self.shared_next_item_weight)
 
     @classmethod
-    def load(cls, source: str) -> Self:
-        """Read a YAML file, or a built-in configuration by its name. Raises ConfigError."""
+    def load(cls, source: str, *, dataset: str | None = None, settings: Sequence[str] = ()) -> Self:
+        """Read a YAML file, or a built-in configuration by its name. Raises ConfigError.
+
+        The file's block `datasets` holds what differs for a dataset, by its name; `settings` such as
+        "options.num_intents=64" come last.
+        """
         path = Path(source)
         if not path.is_file():
             path = BUILT_IN / f"{source}.yaml"
         if not path.is_file():
-            known = ", ".join(sorted(found.stem for found in BUILT_IN.glob("*.yaml")))
+            known = ", ".join(
+                sorted(str(found.relative_to(BUILT_IN).with_suffix("")) for found in BUILT_IN.rglob("*.yaml"))
+            )
             raise ConfigError(f"{source} is neither a file nor a built-in configuration ({known})")
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text()))
+            content = yaml.safe_load(path.read_text())
+            by_dataset = content.pop("datasets", {}) if isinstance(content, dict) else {}
+            content = _merged(content, by_dataset.get(dataset, {}))
+            for setting in settings:
+                content = _merged(content, _nested(setting))
+            return cls.model_validate(content)
         except (ValidationError, yaml.YAMLError) as error:
             raise ConfigError(f"{path}: {error}") from error
+
+
+def _merged(below: Any, above: Any) -> Any:
+    """Nested mappings, the second on top."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {name: _merged(below.get(name), value) for name, value in above.items()}
+
+
+def _nested(setting: str) -> dict[str, Any]:
+    """ "a.b=1" -> {"a": {"b": 1}}; the value is YAML."""
+    name, equals, value = setting.partition("=")
+    if not (name and equals):
+        raise ConfigError(f"a setting is NAME=VALUE, such as options.num_intents=64, got {setting!r}")
+    nested: Any = yaml.safe_load(value)
+    for part in reversed(name.split(".")):
+        nested = {part: nested}
+    found: dict[str, Any] = nested
+    return found

@@ -19,7 +19,7 @@ from training.loop import Outcome, Trainer
 from training.metrics import evaluate_lists
 from training.prepared import PreparedDataset, load_prepared
 from training.publish import Published, publish
-from training.sequences import Split, SplitName, held_out, training_counts, training_sequences
+from training.sequences import Split, SplitName, held_out, training_counts, training_sequences, with_noise
 
 SHOWN = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
 SPLITS: tuple[SplitName, ...] = ("validation", "test")
@@ -56,6 +56,7 @@ class Run:
             "split": split,
             "method": config.method,
             "next_item_loss": config.next_item_loss,
+            "flavour": config.flavour,
             "config": config.model_dump(mode="json"),
             "seed": config.training.seed,
             "metrics": self.metrics[split],
@@ -101,6 +102,8 @@ def build_trainer(
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.training.seed)
     training, items = training_sequences(dataset), len(dataset.item_ids)
+    if config.training.noise:
+        training = with_noise(training, items, config.training.noise, config.training.seed)
     batches = TrainingBatches(
         training,
         items,

@@ -38,16 +38,14 @@ class PreparedDataset:
         return str(self.manifest["fingerprint"])
 
 
+def dataset_name(directory: Path) -> str:
+    """The name of a prepared dataset. Raises ValueError when the directory is none."""
+    return str(_manifest(directory)["name"])
+
+
 def load_prepared(directory: Path) -> PreparedDataset:
     """Read a prepared directory. Raises ValueError when it is none, or of another version."""
-    path = directory / MANIFEST
-    if not path.is_file():
-        raise ValueError(f"{directory} is not a prepared dataset: run `intently-train prepare LOG --out {directory}`")
-    manifest = json.loads(path.read_text())
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{directory} has format {manifest.get('format_version')}, wanted {FORMAT_VERSION}: prepare again"
-        )
+    manifest = _manifest(directory)
     sequences = pl.read_parquet(directory / SEQUENCES, columns=["user_id", "item_rows"])
     vocabulary = pl.read_parquet(directory / VOCABULARY).sort("item_row")
     items = pl.read_parquet(directory / ITEMS).sort("item_row")
@@ -64,3 +62,15 @@ def load_prepared(directory: Path) -> PreparedDataset:
         attributes=[json.loads(entry) if entry else {} for entry in items["attributes"].to_list()],
         manifest=manifest,
     )
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    path = directory / MANIFEST
+    if not path.is_file():
+        raise ValueError(f"{directory} is not a prepared dataset: run `intently-train prepare LOG --out {directory}`")
+    manifest: dict[str, Any] = json.loads(path.read_text())
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{directory} has format {manifest.get('format_version')}, wanted {FORMAT_VERSION}: prepare again"
+        )
+    return manifest

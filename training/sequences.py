@@ -77,3 +77,11 @@ def head_length(lengths: Integers) -> int:
     candidates = np.unique(lengths)
     shares = np.array([(lengths >= length).mean() for length in candidates])
     return int(candidates[np.abs(shares - HEAD_SHARE).argmin()])
+
+
+def with_noise(training: Sequences, items: int, share: float, seed: int) -> Sequences:
+    """The same sequences with a share of all their items replaced by uniform random ones (DSSRec, section 4.3)."""
+    generator = np.random.default_rng(seed)
+    replaced = generator.permutation(len(training.rows)) < round(share * len(training.rows))
+    drawn = generator.integers(1, items + 1, len(training.rows))
+    return Sequences(np.where(replaced, drawn, training.rows), training.starts, training.lengths)

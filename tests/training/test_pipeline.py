@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from models.methods import build
 from service.bundle.files import newest_bundle, open_bundle
 from training.bundle_evaluation import compare_bundles, evaluate_baseline, evaluate_bundle
-from training.config import ConfigError, TrainingConfig
+from training.config import BUILT_IN, ConfigError, TrainingConfig
 from training.curves import draw_curves
 from training.pipeline import choose_device, run_training
 from training.run_log import read_lines
@@ -93,7 +94,7 @@ def test_another_configuration_cannot_be_resumed(prepared: Path, tmp_path: Path)
 
 
 def test_configurations_are_found_by_name_and_checked(tmp_path: Path) -> None:
-    assert TrainingConfig.load("papers/iclrec-beauty").next_item_loss == "bce"
+    assert TrainingConfig.load("papers/iclrec").next_item_loss == "bce"
     with pytest.raises(ConfigError, match=r"nowhere is neither a file nor a built-in configuration \(cl4srec"):
         TrainingConfig.load("nowhere")
     (tmp_path / "bad.yaml").write_text("method: sasrec\nlearnig_rate: 1\n")
@@ -101,3 +102,25 @@ def test_configurations_are_found_by_name_and_checked(tmp_path: Path) -> None:
         TrainingConfig.load(str(tmp_path / "bad.yaml"))
     with pytest.raises(ValueError, match="--device must be auto, cpu or cuda"):
         choose_device("tpu")
+
+
+def test_a_configuration_differs_by_dataset_and_by_setting(tmp_path: Path) -> None:
+    assert TrainingConfig.load("papers/elcrec", dataset="beauty").options["cluster_weight"] == 10
+    toys = TrainingConfig.load("papers/elcrec", dataset="toys", settings=["options.num_intents=64", "training.seed=7"])
+    assert (toys.encoder.layers, toys.options["cluster_weight"], toys.options["num_intents"]) == (3, 1, 64)
+    assert toys.training.seed == 7
+    assert toys.encoder.hidden == 64, "what is not named stays"
+    with pytest.raises(ConfigError, match="a setting is NAME=VALUE"):
+        TrainingConfig.load("sasrec", settings=["options.num_intents"])
+    with pytest.raises(ConfigError, match="no_such"):
+        TrainingConfig.load("sasrec", settings=["training.no_such=1"])
+
+
+@pytest.mark.parametrize(
+    "source", sorted(str(path.relative_to(BUILT_IN).with_suffix("")) for path in BUILT_IN.rglob("*.yaml"))
+)
+@pytest.mark.parametrize("dataset", ["beauty", "sports", "toys", "yelp", "ml-1m", "beauty-54k"])
+def test_every_built_in_configuration_builds_its_method(source: str, dataset: str) -> None:
+    config = TrainingConfig.load(source, dataset=dataset)
+    method = build(config.method, 50, config.encoder, config.objective, config.options)
+    assert method.name == config.method

@@ -8,7 +8,7 @@ import torch
 
 from training.batches import TrainingBatches, packed_batches
 from training.prepared import PreparedDataset, load_prepared
-from training.sequences import held_out, training_counts, training_sequences
+from training.sequences import held_out, training_counts, training_sequences, with_noise
 
 
 def dataset(sequences: list[list[int]], items: int) -> PreparedDataset:
@@ -79,3 +79,64 @@ def test_packed_batches_cover_every_sequence_once(prepared: Path) -> None:
     cut = dataclasses.replace(training)
     numbers = torch.cat([n for n, _, _ in packed_batches(cut, max_length=5, batch_size=7, device=torch.device("cpu"))])
     assert sorted(numbers.tolist()) == list(range(len(training)))
+
+
+def test_noise_replaces_its_share_and_nothing_held_out(prepared: Path) -> None:
+    """Half of the items are drawn anew; about one in 120 draws hits the item that was there."""
+    data = load_prepared(prepared)
+    training = training_sequences(data)
+    noisy = with_noise(training, len(data.item_ids), 0.5, seed=1)
+    changed = (noisy.rows != training.rows).mean()
+    assert 0.47 < changed <= 0.5
+    assert noisy.rows.min() >= 1
+    assert noisy.rows.max() <= len(data.item_ids)
+    assert np.array_equal(noisy.lengths, training.lengths)
+    assert np.array_equal(with_noise(training, len(data.item_ids), 0.5, seed=1).rows, noisy.rows)
+
+
+def test_batches_do_not_depend_on_what_is_held_out(prepared: Path) -> None:
+    """Other held-out items, the same batches: inputs, targets, negatives, partners."""
+    data = load_prepared(prepared)
+    ends = data.offsets[1:]
+    other = data.rows.copy()
+    other[ends - 1], other[ends - 2] = 1, 2
+    built = [
+        TrainingBatches(
+            training_sequences(dataclasses.replace(data, rows=rows)),
+            len(data.item_ids),
+            max_length=50,
+            batch_size=64,
+            device=torch.device("cpu"),
+            partners=True,
+        )
+        for rows in (data.rows, other)
+    ]
+    for first, second in zip(*(batches.epoch(1) for batches in built), strict=True):
+        for name in ("rows", "targets", "negatives", "sequences", "heads"):
+            assert torch.equal(getattr(first, name), getattr(second, name)), name
+        assert torch.equal(first.partners.rows, second.partners.rows)
+
+
+def test_partners_led_to_the_same_next_item(prepared: Path) -> None:
+    """A partner is another history before the last target, or the history itself where the target occurs once."""
+    data = load_prepared(prepared)
+    training = training_sequences(data)
+    led_to: dict[int, set[tuple[int, ...]]] = {}
+    for number in range(len(training)):
+        rows = training[number].tolist()
+        for place in range(1, len(rows)):
+            led_to.setdefault(rows[place], set()).add(tuple(rows[:place]))
+    batches = TrainingBatches(
+        training, len(data.item_ids), max_length=200, batch_size=64, device=torch.device("cpu"), partners=True
+    )
+    same = 0
+    for batch in batches.epoch(1):
+        assert batch.partners is not None
+        targets = batch.targets[batch.lengths.cumsum(0) - 1].tolist()
+        histories = batch.rows.split(batch.lengths.tolist())
+        for target, own, other in zip(
+            targets, histories, batch.partners.rows.split(batch.partners.lengths.tolist()), strict=True
+        ):
+            assert tuple(other.tolist()) in led_to[target]
+            same += own.tolist() == other.tolist() and len(led_to[target]) > 1
+    assert same == 0
