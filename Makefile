@@ -3,9 +3,10 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 RESULTS := benchmarks/results
+DATASET ?= beauty
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists render clean
+.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists reproduce render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -53,6 +54,9 @@ bench-intents: $(BIN)/.installed  ## Served intents against planted ones: normal
 
 bench-served-lists: $(BIN)/.installed  ## 1,000 test users over HTTP get the lists that were evaluated (after bench-accuracy).
 	$(BIN)/python benchmarks/served_lists.py --bundle bundles --data data/beauty
+
+reproduce: $(BIN)/.installed  ## The papers' tables on DATASET=beauty|sports|toys|yelp|ml-1m|beauty-54k: a queue of hours that can be stopped.
+	$(BIN)/python benchmarks/reproduce.py $(DATASET)
 
 render: $(BIN)/.installed  ## Render docs/benchmarks.md from benchmarks/results.
 	$(BIN)/python benchmarks/render.py

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from reproduction import reproduction
+
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
 SHOWN = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
@@ -16,9 +18,14 @@ def main() -> None:
     """Write the page."""
     lines = [json.loads(line) for path in sorted(RESULTS.glob("*.jsonl")) for line in path.read_text().splitlines()]
     parts = ["# Benchmarks", "Rendered by `make render` from `benchmarks/results`; every row names its command."]
-    ranked = [line for line in lines if "HR@20" in line.get("metrics", {})]
+    parts.append(reproduction(lines))
+    ranked = [line for line in lines if "HR@20" in line.get("metrics", {}) and "configuration" not in line]
     parts.append(accuracy_table(newest(ranked)))
-    others = [line for line in lines if "metrics" in line and line not in ranked]
+    speeds = [line for line in lines if line["kind"] == "training-speed"]
+    parts.append(speed_table(newest(speeds, by=("method", "next_item_loss"))))
+    shown = {id(line) for line in ranked + speeds}
+    others = [line for line in lines if "metrics" in line and "configuration" not in line and id(line) not in shown]
+    others = [line for line in others if "sampled100/MRR" not in line["metrics"]]
     parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
     PAGE.write_text("\n\n".join(parts) + "\n")
     print(f"wrote {PAGE}")
@@ -37,15 +44,29 @@ def accuracy_table(lines: list[dict[str, Any]]) -> str:
     return "## Accuracy\n\nFull-catalogue ranking, history masked, leave-one-out.\n\n" + "\n".join(rows)
 
 
+def speed_table(lines: list[dict[str, Any]]) -> str:
+    """One row a method and loss, the usual code first."""
+    header = ["method", "loss", "s/epoch", "of it intents", "sequences/s", "MB", "x faster than the usual code"]
+    names = ("seconds_per_epoch", "seconds_intents", "sequences_per_second", "peak_memory_mb", "speedup")
+    rows = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    for line in lines:
+        cells = [line["method"], line["next_item_loss"], *(f"{line['metrics'][name]:.1f}" for name in names)]
+        rows.append("| " + " | ".join(cells) + " |")
+    machine = {(line["machine"]["cpu"], line["machine"]["cores"]) for line in lines}
+    where = "; ".join(f"{cpu}, {cores} cores" for cpu, cores in sorted(machine))
+    words = f"`make bench-training`: hidden 64, one layer, batch 256, everything included ({where})."
+    return "## Training speed\n\n" + words + "\n\n" + "\n".join(rows)
+
+
 def described(line: dict[str, Any]) -> str:
     """One measurement in words."""
     metrics = ", ".join(f"{name} {rounded(value, 5)}" for name, value in line["metrics"].items())
     return f"{line.get('dataset')}, {line.get('method')}: {metrics} (`{line['command']}`, {line['date'][:10]})"
 
 
-def newest(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def newest(lines: list[dict[str, Any]], by: tuple[str, ...] = ("command", "dataset", "split")) -> list[dict[str, Any]]:
     """The last line of each command, dataset and split."""
-    return list({(line["command"], line.get("dataset"), line.get("split")): line for line in lines}.values())
+    return list({tuple(line.get(name) for name in by): line for line in lines}.values())
 
 
 def rounded(value: float | None, digits: int) -> str | None:

@@ -30,3 +30,13 @@ def draw_curves(log: Path, picture: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(picture)
     pyplot.close(figure)
+
+
+def validation_curve(log: Path, points: int = 60) -> list[tuple[int, float]]:
+    """(epoch, validation NDCG@20) of a run log, thinned to about as many points."""
+    scores = [
+        (int(entry["epoch"]), round(float(entry["validation"]["NDCG@20"]), 5))
+        for entry in read_lines(log)
+        if entry.get("validation")
+    ]
+    return scores[:: -(-len(scores) // points) or 1]

@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_s
 from service.bundle.contents import IntentDescription, IntentItem
 from training.metrics import DEPTH
 from training.prepared import PreparedDataset
-from training.sequences import Integers, Sequences, Split
+from training.sequences import Integers, Sequences, Split, head_length
 
 TOP_ITEMS = 10
 Label = TypeVar("Label", bound=np.generic)
@@ -74,6 +74,13 @@ def length_r2(assigned: Integers, lengths: Integers) -> float:
     sizes = np.bincount(assigned)
     means = np.bincount(assigned, weights=logs) / np.maximum(sizes, 1)
     return float(1 - ((logs - means[assigned]) ** 2).sum() / total) if total > 0 else 0.0
+
+
+def head_rates(assigned: Integers, lengths: Integers) -> list[float]:
+    """The share of head sequences (the longest fifth) in each used intent (S4Rec, section 5.3)."""
+    sizes = np.bincount(assigned)
+    heads = np.bincount(assigned, weights=lengths >= head_length(lengths))
+    return [round(float(rate), 4) for rate in heads[sizes > 0] / sizes[sizes > 0]]
 
 
 def lift(assigned: Integers, training: Sequences, split: Split, items: int) -> float:

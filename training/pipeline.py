@@ -11,7 +11,7 @@ from models.methods import build
 from models.methods.base import IntentMethod
 from training.batches import TrainingBatches
 from training.config import TrainingConfig
-from training.curves import draw_curves
+from training.curves import draw_curves, validation_curve
 from training.distributed import Ranks, joined
 from training.evaluation import top_rows_of_method
 from training.intent_report import described
@@ -33,6 +33,7 @@ class Run:
     outcome: Outcome
     metrics: dict[str, dict[str, float]]
     dataset: str
+    validation_curve: list[tuple[int, float]]  # epoch, NDCG@20
 
     def summary(self) -> str:
         """What a person wants to read at the end."""
@@ -61,6 +62,8 @@ class Run:
             "seed": config.training.seed,
             "metrics": self.metrics[split],
             "intent_report": self.published.intent_report,
+            "head_rates": self.published.head_rates,
+            "validation_curve": self.validation_curve,
             "bundle_id": self.published.path.name,
             **asdict(self.outcome),
         }
@@ -92,7 +95,7 @@ def run_training(
             name: measure(trainer.method, held_out(dataset, name), dataset, target) for name in SPLITS
         }
         published = publish(trainer.method, config, dataset, trainer.training, metrics, out, truth)
-        return Run(published, outcome, metrics, dataset.name)
+        return Run(published, outcome, metrics, dataset.name, validation_curve(work / "log.jsonl"))
 
 
 def build_trainer(

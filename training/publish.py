@@ -19,7 +19,7 @@ from training.config import TrainingConfig
 from training.evaluation import all_sequence_vectors
 from training.export import export_encoder
 from training.index import item_index
-from training.intent_report import agreement_with_truth, describe_intents, length_r2, lift, summarise
+from training.intent_report import agreement_with_truth, describe_intents, head_rates, length_r2, lift, summarise
 from training.intent_twin import seed_agreement
 from training.prepared import PreparedDataset
 from training.sequences import Integers, Sequences, held_out, training_counts
@@ -34,6 +34,7 @@ class Published:
     path: Path
     intent_report: dict[str, float]
     warnings: list[str]  # what the intent gate finds wrong
+    head_rates: list[float]  # share of head sequences in each used intent (S4Rec Fig. 3)
 
 
 def publish(
@@ -72,7 +73,7 @@ def publish(
             files.INTENTS: contents.intents_json(descriptions),
         },
     )
-    return Published(path, report, warnings)
+    return Published(path, report, warnings, head_rates(assigned, training.lengths))
 
 
 def _intent_report(
