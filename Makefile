@@ -58,7 +58,8 @@ bench-served-lists: $(BIN)/.installed  ## 1,000 test users over HTTP get the lis
 reproduce: $(BIN)/.installed  ## The papers' tables on DATASET=beauty|sports|toys|yelp|ml-1m|beauty-54k: a queue of hours that can be stopped.
 	$(BIN)/python benchmarks/reproduce.py $(DATASET)
 
-render: $(BIN)/.installed  ## Render docs/benchmarks.md from benchmarks/results.
+render: $(BIN)/.installed  ## Draw the figures and render docs/benchmarks.md from benchmarks/results.
+	$(BIN)/python benchmarks/figures.py
 	$(BIN)/python benchmarks/render.py
 
 clean:  ## Remove what make created.

@@ -11,6 +11,7 @@ from reproduction import reproduction
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
+SECONDS = PAGE.parent / "figures/intent-seconds.svg"
 SHOWN = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
 
 
@@ -55,7 +56,8 @@ def speed_table(lines: list[dict[str, Any]]) -> str:
     machine = {(line["machine"]["cpu"], line["machine"]["cores"]) for line in lines}
     where = "; ".join(f"{cpu}, {cores} cores" for cpu, cores in sorted(machine))
     words = f"`make bench-training`: hidden 64, one layer, batch 256, everything included ({where})."
-    return "## Training speed\n\n" + words + "\n\n" + "\n".join(rows)
+    picture = "\n\n![seconds of an epoch](figures/intent-seconds.svg)" if SECONDS.is_file() else ""
+    return "## Training speed\n\n" + words + "\n\n" + "\n".join(rows) + picture
 
 
 def described(line: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Reproduce the papers' tables on one dataset: a queue that continues where it stopped.
 
     python benchmarks/reproduce.py beauty --list
-    python benchmarks/reproduce.py beauty --only 'papers/*' --limit 2
+    python benchmarks/reproduce.py beauty --only 'papers-*' --limit 2
     python benchmarks/reproduce.py toys
 
 Results go line by line to benchmarks/results/reproduce-DATASET.jsonl; what is there is not run again, a run that was
@@ -42,7 +42,8 @@ def main() -> None:
     for number, run in enumerate(pending[: arguments.limit], start=1):
         print(f"run {number} of {len(pending)}: {run[0].table}, {run[0].name}, seed {run[1]}", flush=True)
         train(run, data, arguments.work, results)
-    subprocess.run([sys.executable, HERE / "render.py"], check=True)
+    for program in ("figures.py", "render.py"):
+        subprocess.run([sys.executable, HERE / program], check=True)
 
 
 def parsed() -> argparse.Namespace:
@@ -50,7 +51,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", choices=FILES)
     parser.add_argument("--list", action="store_true", help="show what is still to run, and stop")
-    parser.add_argument("--only", help="runs whose configuration or name matches this pattern")
+    parser.add_argument("--only", help="runs whose name, as --list shows it, matches this pattern")
     parser.add_argument("--limit", type=int, help="at most this many runs")
     parser.add_argument("--data", type=Path, default=Path("data"), help="where prepared datasets are")
     parser.add_argument("--work", type=Path, default=Path("runs"), help="checkpoints, logs and bundles")
@@ -64,7 +65,7 @@ def all_runs(dataset: str, only: str | None) -> list[Run]:
         (experiment, seed)
         for experiment in experiments(dataset)
         for seed in experiment.seeds
-        if only is None or fnmatch(experiment.configuration, only) or fnmatch(experiment.name, only)
+        if only is None or fnmatch(experiment.name, only)
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from experiments import ABLATION, DEFAULT, FILES, NOISE, PAPER, PUBLISHED_NAMES, SENSITIVITY, Experiment, experiments
 
 PUBLISHED = Path(__file__).parent / "published.csv"
+FIGURES = Path(__file__).parent.parent / "docs/figures"
 FULL = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20")
 SAMPLED = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10", "MRR")
 Line = dict[str, Any]
@@ -37,7 +38,14 @@ def of_dataset(dataset: str, lines: list[Line], published: list[dict[str, str]])
             parts.append("#### " + table.capitalize() + "\n\n" + compared(dataset, chosen, ours, theirs))
         elif chosen:
             parts.append("#### " + table.capitalize() + "\n\n" + only_ours(dataset, chosen, ours))
-    return "\n\n".join(parts)
+    return "\n\n".join(parts + figures(dataset))
+
+
+def figures(dataset: str) -> list[str]:
+    """Those that `figures.py` has drawn."""
+    return [
+        f"![{path.stem.replace('-', ' ')}](figures/{path.name})" for path in sorted(FIGURES.glob(f"*-{dataset}.svg"))
+    ]
 
 
 def compared(dataset: str, plan: list[Experiment], ours: list[Line], theirs: list[dict[str, str]]) -> str:

@@ -32,6 +32,18 @@ def reproduce(folder: Path, *words: str) -> str:
     return found.stdout
 
 
+def test_figures_are_drawn_of_what_was_run(copy: Path) -> None:
+    """One paper run: its head and tail, head rates, convergence and the map of its bundle; no noise was run."""
+    said = reproduce(copy, "--only", "papers-sasrec")
+    assert "noise-beauty: no results yet" in said
+    (bundle,) = (copy / "runs/beauty/bundles/papers-sasrec").iterdir()
+    drawing = [sys.executable, "benchmarks/figures.py", "--bundle", str(bundle), "--data", "data/beauty"]
+    subprocess.run(drawing, cwd=copy, check=True, capture_output=True)
+    drawn = {path.stem for path in (copy / "docs/figures").iterdir() if path.stat().st_size > 5000}
+    assert drawn == {"head-tail-beauty", "head-rates-beauty", "convergence-beauty", "map-beauty"}
+    assert "(figures/head-tail-beauty.svg)" in (copy / "docs/benchmarks.md").read_text()
+
+
 def test_a_run_is_made_once_and_shown_beside_the_published_numbers(copy: Path) -> None:
     """The ablation with two settings: it is listed, run, recorded for both splits, rendered, and not run again."""
     name = "papers-iclrec+options.sequence_weight-0+options.augmentations-none"
