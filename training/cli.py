@@ -1,5 +1,6 @@
 """`intently-train`: from a log to a bundle, and what can be asked of a bundle offline."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -9,6 +10,9 @@ from typing import Annotated
 import typer
 
 from training.cli_data import prepare_command, synthesize_command
+
+# Waiting OpenMP threads sleep. Spinning ones starve each other where cores are shared: epochs of 6 s took 60.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 app = typer.Typer(
     help="Train intent-aware sequential recommenders and publish them as bundles.",
