@@ -1,7 +1,9 @@
-"""What `reproduce.py` runs on each dataset, in order of importance, and how the papers name it."""
+"""What `reproduce.py` runs on each dataset, and how the papers name it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from training.config import TrainingConfig
 
 FILES = {
     "beauty": "Beauty.txt",
@@ -12,7 +14,6 @@ FILES = {
     "beauty-54k": "Beauty-54k.pairs.txt",
 }
 PUBLISHED_NAMES = dict(zip(FILES, ("Beauty", "Sports", "Toys", "Yelp", "ML-1M", "Beauty-54k"), strict=True))
-METHODS = ("iclrec", "elcrec", "s4rec", "cl4srec", "dssrec", "sasrec")
 PUBLISHED_METHODS = {
     "iclrec": "ICLRec",
     "elcrec": "ELCRec",
@@ -21,8 +22,27 @@ PUBLISHED_METHODS = {
     "dssrec": "DSSRec",
     "sasrec": "SASRec",
 }
+METHODS = tuple(PUBLISHED_METHODS)
 PAPER, DEFAULT, ABLATION = "papers", "default configurations", "ablations"
 SENSITIVITY, NOISE = "sensitivity", "noise"
+NO_SEQ2SEQ = "options.seq2seq_weight=0"
+SHARES = (0, 0.05, 0.1, 0.2, 0.3, 0.5)  # of the training items replaced
+VARIED: dict[tuple[str, str], tuple[float, ...]] = {
+    ("s4rec", "num_intents"): (32, 64, 128, 256, 512),
+    ("iclrec", "num_intents"): (64, 256, 512, 1024),
+    ("elcrec", "num_intents"): (64, 256, 512),
+    ("dssrec", "num_intents"): (1, 2, 4, 8),
+    ("s4rec", "cluster_weight"): (0, 0.01, 0.1, 1),
+    ("s4rec", "contrast_weight"): (0, 0.01, 0.1, 1),
+    ("s4rec", "distillation_weight"): (0, 0.01, 0.1, 1),
+    ("s4rec", "adversary_weight"): (0, 0.01, 0.1, 1),
+    ("iclrec", "intent_weight"): (0, 0.01, 0.1, 0.5),
+    ("iclrec", "sequence_weight"): (0, 0.01, 0.1, 0.5),
+    ("elcrec", "cluster_weight"): (0, 0.1, 1, 10, 100),
+    ("elcrec", "contrast_weight"): (0, 0.01, 0.1, 0.5),
+    ("dssrec", "seq2seq_weight"): (0, 0.1, 1),
+    ("dssrec", "kept_share"): (0.1, 0.25, 0.5, 0.75, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -36,100 +56,119 @@ class Experiment:
     seeds: tuple[int, ...] = (1,)
     published: str | None = None  # the method's name in published.csv
     sampled: bool = False  # also under the legacy protocol
+    varied: tuple[str, str, float] | None = None  # method, option and its value, for the figures
 
     @property
     def name(self) -> str:
-        """Fit for a directory."""
+        """Fit for a directory, the same for experiments that share a run."""
         words = (setting.replace("=[]", "-none").replace("=", "-") for setting in self.settings)
         return "+".join([self.configuration.replace("/", "-"), *words])
 
+    def config(self, dataset: str) -> TrainingConfig:
+        """The configuration as it is today."""
+        return TrainingConfig.load(self.configuration, dataset=dataset, settings=self.settings)
+
     def matches(self, line: dict[str, Any], seed: int | None = None) -> bool:
         """Whether a result line is of this experiment (and seed)."""
-        same = line.get("configuration") == self.configuration and tuple(line.get("settings", ())) == self.settings
+        settings = line.get("settings", ())
+        same = line.get("configuration") == self.configuration and sorted(settings) == sorted(self.settings)
         return same and (seed is None or line.get("seed") == seed)
 
 
 def experiments(dataset: str) -> list[Experiment]:
-    """All experiments on a dataset, the most important first."""
+    """All experiments on a dataset, table by table; some appear in two tables and are run once."""
     if dataset == "beauty-54k":
+        whole = Experiment(PAPER, "dssrec", "papers/dssrec", published="DSSRec", sampled=True)
+        rows = {"DSSRec": (), "DSSRec w/o seq2seq": (NO_SEQ2SEQ,)}
         return [
-            Experiment(PAPER, "dssrec", "papers/dssrec", published="DSSRec", sampled=True),
-            Experiment(
-                ABLATION,
-                "dssrec w/o seq2seq",
-                "papers/dssrec",
-                ("options.seq2seq_weight=0",),
-                published="DSSRec w/o seq2seq",
-                sampled=True,
-            ),
+            whole,
+            *(replace(whole, table=ABLATION, row=row, settings=its, published=row) for row, its in rows.items()),
         ]
     several = (1, 2, 3) if dataset == "beauty" else (1,)
     papers = [
-        Experiment(
-            PAPER,
-            method,
-            f"papers/{method}",
-            seeds=several if method in ("iclrec", "elcrec") else (1,),
-            published=PUBLISHED_METHODS[method],
-        )
-        for method in METHODS
+        Experiment(PAPER, method, f"papers/{method}", seeds=several, published=published)
+        for method, published in PUBLISHED_METHODS.items()
     ]
     defaults = [Experiment(DEFAULT, method, method, seeds=several) for method in METHODS]
-    return papers + defaults + (ablations() + sensitivity() + noise() if dataset == "beauty" else [])
+    ablations = iclrec_ablations() + elcrec_ablations() if dataset in ("beauty", "sports", "toys", "yelp") else []
+    if dataset == "beauty":
+        ablations += s4rec_ablations() + dssrec_ablations() + sensitivity(dataset) + noise()
+    return papers + defaults + ablations
 
 
-def ablations() -> list[Experiment]:
-    """ICLRec Table 2, S4Rec Table 3, ELCRec Fig. 4, DSSRec Table 2. The whole methods are among the paper runs."""
-    no_csd = ("options.cluster_weight=0", "options.contrast_weight=0", "options.distillation_weight=0")
-    no_gr, kmeans = "options.adversary_weight=0", "options.clustering=kmeans"
-    plan: list[tuple[str, str, tuple[str, ...], str | None]] = [
-        ("iclrec", "w/o FNM (B)", ("options.mitigate_false_negatives=false",), "ICLRec ablation w/o FNM (B)"),
-        ("iclrec", "only ICL (C)", ("options.sequence_weight=0",), "ICLRec ablation only ICL (C)"),
-        ("iclrec", "w/o ICL (D)", ("options.intent_weight=0",), "ICLRec ablation w/o ICL (D)"),
-        (
-            "iclrec",
-            "only ICL w/o augmentation (E)",
-            ("options.sequence_weight=0", "options.augmentations=[]"),
-            "ICLRec ablation only ICL w/o augmentation (E)",
-        ),
-        ("s4rec", "w/o CSD", no_csd, "S4Rec w/o CSD"),
-        ("s4rec", "w/o GR", (no_gr,), "S4Rec w/o GR"),
-        ("s4rec", "SR+CSD (K-means)", (kmeans, no_gr), "SR+CSD (K-means)"),
-        ("s4rec", "SR+CSD+GR (K-means)", (kmeans,), "SR+CSD+GR (K-means)"),
-        ("elcrec", "B", ("options.contrast_weight=0", "options.cluster_weight=0"), None),
-        ("elcrec", "B+CCL", ("options.cluster_weight=0",), None),
-        ("elcrec", "B+ELCM", ("options.contrast_weight=0",), None),
-        ("dssrec", "w/o seq2seq", ("options.seq2seq_weight=0",), None),
-    ]
-    return [
-        Experiment(ABLATION, f"{method} {row}", f"papers/{method}", settings, published=published)
-        for method, row, settings, published in plan
-    ]
-
-
-def sensitivity() -> list[Experiment]:
-    """One option at a time away from the paper's choice."""
-    values: dict[tuple[str, str], tuple[float, ...]] = {
-        ("s4rec", "num_intents"): (32, 64, 256, 512),
-        ("s4rec", "cluster_weight"): (0, 0.1, 1),
-        ("s4rec", "contrast_weight"): (0, 0.01, 1),
-        ("s4rec", "distillation_weight"): (0, 0.01, 1),
-        ("s4rec", "adversary_weight"): (0, 0.01, 0.1),
-        ("iclrec", "num_intents"): (64, 512, 1024),
-        ("elcrec", "cluster_weight"): (0.1, 1, 100),
-        ("elcrec", "num_intents"): (64, 512),
+def iclrec_ablations() -> list[Experiment]:
+    """ICLRec Table 2."""
+    only_icl = "options.sequence_weight=0"
+    rows: dict[str, tuple[str, ...]] = {
+        "ICLRec (A)": (),
+        "w/o FNM (B)": ("options.mitigate_false_negatives=false",),
+        "only ICL (C)": (only_icl,),
+        "w/o ICL (D)": ("options.intent_weight=0",),
+        "only ICL w/o augmentation (E)": (only_icl, "options.augmentations=[]"),
     }
-    return [
-        Experiment(SENSITIVITY, f"{method} {option} {value:g}", f"papers/{method}", (f"options.{option}={value:g}",))
-        for (method, option), choices in values.items()
-        for value in choices
+    plan = [
+        Experiment(ABLATION, f"iclrec: {row}", "papers/iclrec", settings, published=f"ICLRec ablation {row}")
+        for row, settings in rows.items()
     ]
+    return [*plan, Experiment(ABLATION, "iclrec: SASRec (F)", "papers/sasrec", published="SASRec")]
+
+
+def s4rec_ablations() -> list[Experiment]:
+    """S4Rec Table 3."""
+    no_csd = tuple(f"options.{name}_weight=0" for name in ("cluster", "contrast", "distillation"))
+    no_gr, kmeans = "options.adversary_weight=0", "options.clustering=kmeans"
+    rows: dict[str, tuple[str, ...]] = {
+        "S4Rec": (),
+        "S4Rec w/o CSD": no_csd,
+        "S4Rec w/o GR": (no_gr,),
+        "SR+CSD (K-means)": (kmeans, no_gr),
+        "SR+CSD+GR (K-means)": (kmeans,),
+    }
+    plan = [
+        Experiment(ABLATION, f"s4rec: {row}", "papers/s4rec", settings, published=row) for row, settings in rows.items()
+    ]
+    return [*plan, Experiment(ABLATION, "s4rec: SR only", "papers/sasrec", published="SASRec")]
+
+
+def elcrec_ablations() -> list[Experiment]:
+    """ELCRec Fig. 4, which prints no numbers."""
+    no_contrast, no_clusters = "options.contrast_weight=0", "options.cluster_weight=0"
+    rows: dict[str, tuple[str, ...]] = {
+        "ELCRec": (),
+        "B+CCL": (no_clusters,),
+        "B+ELCM": (no_contrast,),
+        "B": (no_contrast, no_clusters),
+    }
+    return [Experiment(ABLATION, f"elcrec: {row}", "papers/elcrec", settings) for row, settings in rows.items()]
+
+
+def dssrec_ablations() -> list[Experiment]:
+    """DSSRec Table 2, on another dataset than the paper's."""
+    rows: dict[str, tuple[str, ...]] = {"DSSRec": (), "w/o seq2seq": (NO_SEQ2SEQ,)}
+    return [Experiment(ABLATION, f"dssrec: {row}", "papers/dssrec", settings) for row, settings in rows.items()]
+
+
+def sensitivity(dataset: str) -> list[Experiment]:
+    """One option at a time; the paper's own choice is the run of the paper's table."""
+    plan = []
+    for (method, option), values in VARIED.items():
+        own = TrainingConfig.load(f"papers/{method}", dataset=dataset).complete()["options"][option]
+        for value in values:
+            settings = () if value == own else (f"options.{option}={value:g}",)
+            row, varied = f"{method}: {option} {value:g}", (method, option, value)
+            published = f"S4Rec K={value}" if (method, option) == ("s4rec", "num_intents") else None
+            plan.append(Experiment(SENSITIVITY, row, f"papers/{method}", settings, published=published, varied=varied))
+    return plan
 
 
 def noise() -> list[Experiment]:
-    """A share of the training items replaced by random ones (DSSRec Fig. 4)."""
-    return [
-        Experiment(NOISE, f"{method} {share:.0%} noise", f"papers/{method}", (f"training.noise={share:g}",))
-        for share in (0.05, 0.1, 0.2, 0.3, 0.5)
-        for method in ("sasrec", "iclrec", "s4rec", "dssrec")
-    ]
+    """A share of the training items replaced by random ones (DSSRec Fig. 4, with and without seq2seq)."""
+    methods: dict[str, tuple[str, ...]] = {name: () for name in ("sasrec", "iclrec", "s4rec", "dssrec")}
+    methods["dssrec w/o seq2seq"] = (NO_SEQ2SEQ,)
+    plan = []
+    for name, settings in methods.items():
+        for share in SHARES:
+            noisy = (*settings, f"training.noise={share:g}") if share else settings
+            row, varied = f"{name}: {share:.0%} noise", (name, "noise", share)
+            plan.append(Experiment(NOISE, row, f"papers/{name.split()[0]}", noisy, varied=varied))
+    return plan

@@ -4,46 +4,53 @@
     python benchmarks/reproduce.py beauty --only 'papers-*' --limit 2
     python benchmarks/reproduce.py toys
 
-Results go line by line to benchmarks/results/reproduce-DATASET.jsonl; what is there is not run again, a run that was
-killed continues from its checkpoint. INTENTLY_DATASETS names the folder of the datasets.
+Results go line by line to benchmarks/results/reproduce-DATASET.jsonl; what is there under the configuration of today
+is not run again, a run that was killed continues from its checkpoint, a run that fails does not stop the others.
+INTENTLY_DATASETS names the folder of the datasets.
 """
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
-from fnmatch import fnmatch
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from experiments import FILES, Experiment, experiments
+from experiments import FILES
+from progress import Run, all_runs, described, hours_left, is_done, trained
 
 from training.run_log import read_lines
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 BASELINES = ("popularity", "cooccurrence")
-Run = tuple[Experiment, int]
+MAPPED = ("papers-s4rec", "papers-iclrec", "papers-elcrec")  # whose bundles are drawn as maps
+Command = list[str]
 
 
 def main() -> None:
-    """Run what is missing, then render."""
+    """Run what is missing, then draw and render."""
     arguments = parsed()
-    dataset, results = arguments.dataset, arguments.results / f"reproduce-{arguments.dataset}.jsonl"
-    pending = [run for run in all_runs(dataset, arguments.only) if not is_done(run, read_lines(results))]
+    results = arguments.results / f"reproduce-{arguments.dataset}.jsonl"
+    pending = [run for run in all_runs(arguments.dataset, arguments.only) if not is_done(run, read_lines(results))]
     if arguments.list:
-        print("\n".join(f"{experiment.table}: {experiment.name} seed {seed}" for experiment, seed in pending))
-        print(f"{len(pending)} runs to go")
+        print("\n".join(described(run, arguments.work) for run in pending))
+        print(summary(pending, results))
         return
-    data = prepared(dataset, arguments.data)
-    for name in BASELINES if not arguments.only else ():
-        if not any(line.get("method") == name for line in read_lines(results)):
-            intently("baseline", name, "--data", data, "--results", results)
-    for number, run in enumerate(pending[: arguments.limit], start=1):
-        print(f"run {number} of {len(pending)}: {run[0].table}, {run[0].name}, seed {run[1]}", flush=True)
-        train(run, data, arguments.work, results)
-    for program in ("figures.py", "render.py"):
-        subprocess.run([sys.executable, HERE / program], check=True)
+    pending = pending[: arguments.limit]
+    data = arguments.data / arguments.dataset
+    preparation = [*prepare(data), *([] if arguments.only else baselines(data, results))]
+    if arguments.dry_run:
+        chosen = [command for run in pending for command in steps(run, data, arguments.work, results)]
+        print("\n".join(shlex.join(command) for command in preparation + chosen))
+        return
+    for command in preparation:
+        subprocess.run(command, check=True)
+    failed = run_all(pending, data, arguments.work, results)
+    draw(arguments.dataset, data, arguments.work)
+    if failed:
+        raise SystemExit("failed:\n" + "\n".join(run.label for run in failed))
 
 
 def parsed() -> argparse.Namespace:
@@ -51,6 +58,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", choices=FILES)
     parser.add_argument("--list", action="store_true", help="show what is still to run, and stop")
+    parser.add_argument("--dry-run", action="store_true", help="show the commands, and stop")
     parser.add_argument("--only", help="runs whose name, as --list shows it, matches this pattern")
     parser.add_argument("--limit", type=int, help="at most this many runs")
     parser.add_argument("--data", type=Path, default=Path("data"), help="where prepared datasets are")
@@ -59,49 +67,68 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def all_runs(dataset: str, only: str | None) -> list[Run]:
-    """Every run of the dataset that matches, seed by seed within an experiment."""
+def summary(pending: list[Run], results: Path) -> str:
+    """How much is left."""
+    hours = hours_left(pending, read_lines(results))
+    return f"{len(pending)} runs to go" + (f", about {hours:.1f} h" if pending and hours is not None else "")
+
+
+def run_all(pending: list[Run], data: Path, work: Path, results: Path) -> list[Run]:
+    """Run after run, the page rendered after each; returns those that failed."""
+    failed = []
+    for number, run in enumerate(pending):
+        print(f"{described(run, work)}; {summary(pending[number:], results)}", flush=True)
+        # Made one by one: the evaluation needs the bundle that the training names.
+        if all(subprocess.run(command, check=False).returncode == 0 for command in steps(run, data, work, results)):
+            subprocess.run([sys.executable, HERE / "render.py"], check=True)
+        else:
+            failed.append(run)
+    return failed
+
+
+def steps(run: Run, data: Path, work: Path, results: Path) -> Iterator[Command]:
+    """The commands that a run still needs: the training, and for some the legacy evaluation of its bundle."""
+    experiment, bundles = run.experiment, run.bundles(work)
+    if trained(run, read_lines(results)) is None:
+        changes = [word for setting in experiment.settings for word in ("--set", setting)]
+        places = ["--data", data, "--out", bundles, "--work", run.folder(work), "--results", results]
+        yield intently("run", experiment.configuration, "--seed", run.seed, "--resume", *changes, *places)
+    if experiment.sampled:
+        line = trained(run, read_lines(results))
+        bundle = bundles if line is None else bundles / line["bundle_id"]
+        yield intently("evaluate", bundle, "--data", data, "--protocol", "sampled-100", "--results", results)
+
+
+def prepare(data: Path) -> list[Command]:
+    """The command that makes the prepared dataset from the raw file, when it is not there."""
+    if data.is_dir():
+        return []
+    raw, file = os.environ.get("INTENTLY_DATASETS"), FILES[data.name]
+    if raw is None:
+        raise SystemExit(f"set INTENTLY_DATASETS to the folder of {file}: {data} is not prepared")
+    core = ["--core", "0"] if data.name == "beauty-54k" else []
+    return [intently("prepare", Path(raw) / file, "--out", data, *core)]
+
+
+def baselines(data: Path, results: Path) -> list[Command]:
+    """What ranks without learning, where it is not measured yet."""
+    measured = {line.get("method") for line in read_lines(results)}
     return [
-        (experiment, seed)
-        for experiment in experiments(dataset)
-        for seed in experiment.seeds
-        if only is None or fnmatch(experiment.name, only)
+        intently("baseline", name, "--data", data, "--results", results) for name in BASELINES if name not in measured
     ]
 
 
-def is_done(run: Run, lines: list[dict[str, Any]]) -> bool:
-    """Whether the test metrics of a run are among the result lines."""
-    experiment, seed = run
-    return any(line.get("split") == "test" and experiment.matches(line, seed) for line in lines)
+def draw(dataset: str, data: Path, work: Path) -> None:
+    """Figures, with maps of the bundles that there are, and the page."""
+    roots = [work / dataset / "bundles" / name for name in MAPPED]
+    bundles = [word for root in roots if root.is_dir() for word in ("--bundle", root)]
+    subprocess.run([sys.executable, HERE / "figures.py", "--dataset", dataset, "--data", data, *bundles], check=True)
+    subprocess.run([sys.executable, HERE / "render.py"], check=True)
 
 
-def prepared(dataset: str, folder: Path) -> Path:
-    """The prepared dataset; it is made from the raw file when it is not there."""
-    data = folder / dataset
-    if not data.is_dir():
-        raw = os.environ.get("INTENTLY_DATASETS")
-        if raw is None:
-            raise SystemExit(f"set INTENTLY_DATASETS to the folder of {FILES[dataset]}: {data} is not prepared")
-        core = ["--core", "0"] if dataset == "beauty-54k" else []
-        intently("prepare", Path(raw) / FILES[dataset], "--out", data, *core)
-    return data
-
-
-def train(run: Run, data: Path, work: Path, results: Path) -> None:
-    """One run in a process of its own; a run that was killed before continues."""
-    experiment, seed = run
-    folder = work / data.name / f"{experiment.name}-seed{seed}"
-    bundles = work / data.name / "bundles" / experiment.name
-    changes = [word for setting in experiment.settings for word in ("--set", setting)]
-    places = ["--data", data, "--out", bundles, "--work", folder, "--results", results]
-    intently("run", experiment.configuration, "--seed", seed, "--resume", *changes, *places)
-    if experiment.sampled:
-        intently("evaluate", bundles, "--data", data, "--protocol", "sampled-100", "--results", results)
-
-
-def intently(*words: object) -> None:
-    """Run one `intently-train` command; stop the queue when it fails."""
-    subprocess.run([BIN / "intently-train", *(str(word) for word in words)], check=True)
+def intently(*words: object) -> Command:
+    """An `intently-train` command."""
+    return [str(BIN / "intently-train"), *(str(word) for word in words)]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from experiments import ABLATION, DEFAULT, FILES, NOISE, PAPER, PUBLISHED_NAMES,
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 FIGURES = Path(__file__).parent.parent / "docs/figures"
+BASELINES = ("popularity", "cooccurrence")
 FULL = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20")
 SAMPLED = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10", "MRR")
 Line = dict[str, Any]
@@ -89,7 +90,7 @@ def others(theirs: list[dict[str, str]], shown: set[str | None], metrics: tuple[
 
 def baseline_rows(ours: list[Line], metrics: tuple[str, ...]) -> list[str]:
     """What ranks without learning, measured here."""
-    found = {line["method"]: line["metrics"] for line in ours if line["method"] in ("popularity", "cooccurrence")}
+    found = {line["method"]: line["metrics"] for line in ours if line.get("method") in BASELINES}
     return [
         "| " + " | ".join([f"**{name}**, ours", *(f"{its[metric]:.4f}" for metric in metrics)]) + " |"
         for name, its in found.items()

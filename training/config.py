@@ -1,6 +1,7 @@
 """One training run as a YAML file."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -8,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.encoder import EncoderOptions
-from models.methods.base import NextItemLoss, Objective
+from models.methods.base import METHODS, NextItemLoss, Objective
 from training.intent_gate import IntentGate
 
 BUILT_IN = Path(__file__).parent / "configs"
@@ -54,6 +55,12 @@ class TrainingConfig(BaseModel):
     def objective(self) -> Objective:
         """What the method learns beside its intents."""
         return Objective(self.next_item_loss, self.shared_next_item_weight)
+
+    def complete(self) -> dict[str, Any]:
+        """Every value as JSON has it, with the options that the file leaves to the method."""
+        options = asdict(METHODS[self.method].Options(**self.options))
+        listed = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+        return self.model_dump(mode="json") | {"options": listed}
 
     @classmethod
     def load(cls, source: str, *, dataset: str | None = None, settings: Sequence[str] = ()) -> Self:

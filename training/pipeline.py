@@ -58,7 +58,7 @@ class Run:
             "method": config.method,
             "next_item_loss": config.next_item_loss,
             "flavour": config.flavour,
-            "config": config.model_dump(mode="json"),
+            "config": config.complete(),
             "seed": config.training.seed,
             "metrics": self.metrics[split],
             "intent_report": self.published.intent_report,

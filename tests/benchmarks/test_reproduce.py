@@ -61,3 +61,11 @@ def test_a_run_is_made_once_and_shown_beside_the_published_numbers(copy: Path) -
     assert "not run: `python benchmarks/reproduce.py beauty --only 'papers-s4rec'`" in page
     assert "| ELCRec (ELCRec Table 1) | 0.0529 |  | 0.1079 | 0.0355 |  | 0.0509 |" in page
     assert "0 runs to go" in reproduce(copy, "--list", "--only", name)
+
+
+def test_the_page_is_what_its_results_say(tmp_path: Path) -> None:
+    """Rendering the checked-in results gives the checked-in page."""
+    shutil.copytree(BENCHMARKS, tmp_path / "benchmarks")
+    shutil.copytree(BENCHMARKS.parent / "docs", tmp_path / "docs")
+    subprocess.run([sys.executable, "benchmarks/render.py"], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "docs/benchmarks.md").read_text() == (BENCHMARKS.parent / "docs/benchmarks.md").read_text()
