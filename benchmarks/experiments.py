@@ -86,7 +86,13 @@ def experiments(dataset: str) -> list[Experiment]:
         ]
     several = (1, 2, 3) if dataset == "beauty" else (1,)
     papers = [
-        Experiment(PAPER, method, f"papers/{method}", seeds=several, published=published)
+        Experiment(
+            PAPER,
+            method,
+            f"papers/{method}",
+            seeds=several if method in ("iclrec", "elcrec") else (1,),
+            published=published,
+        )
         for method, published in PUBLISHED_METHODS.items()
     ]
     defaults = [Experiment(DEFAULT, method, method, seeds=several) for method in METHODS]
@@ -163,7 +169,7 @@ def sensitivity(dataset: str) -> list[Experiment]:
 
 def noise() -> list[Experiment]:
     """A share of the training items replaced by random ones (DSSRec Fig. 4, with and without seq2seq)."""
-    methods: dict[str, tuple[str, ...]] = {name: () for name in ("sasrec", "iclrec", "s4rec", "dssrec")}
+    methods: dict[str, tuple[str, ...]] = dict.fromkeys(("sasrec", "iclrec", "s4rec", "dssrec"), ())
     methods["dssrec w/o seq2seq"] = (NO_SEQ2SEQ,)
     plan = []
     for name, settings in methods.items():

@@ -105,6 +105,6 @@ def hours_left(pending: list[Run], lines: list[Line]) -> float | None:
     overall = mean(line["seconds"] for line in finished)
     seconds = 0.0
     for run in pending:
-        own = [line["seconds"] for line in finished if line["configuration"] == run.experiment.configuration]
+        own = [line["seconds"] for line in finished if line.get("configuration") == run.experiment.configuration]
         seconds += mean(own) if own else overall
     return seconds / 3600

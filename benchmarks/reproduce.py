@@ -80,7 +80,7 @@ def run_all(pending: list[Run], data: Path, work: Path, results: Path) -> list[R
         print(f"{described(run, work)}; {summary(pending[number:], results)}", flush=True)
         # Made one by one: the evaluation needs the bundle that the training names.
         if all(subprocess.run(command, check=False).returncode == 0 for command in steps(run, data, work, results)):
-            subprocess.run([sys.executable, HERE / "render.py"], check=True)
+            subprocess.run([sys.executable, HERE / "render.py"], check=False)
         else:
             failed.append(run)
     return failed
@@ -132,4 +132,7 @@ def intently(*words: object) -> Command:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; the same command continues") from None
