@@ -87,6 +87,7 @@ def open_for(path: Path, dataset: PreparedDataset) -> Bundle:
 
 
 def split_of(dataset: PreparedDataset, name: str) -> Split:
+    """The split that a command names. Raises ValueError for another name."""
     for known in get_args(SplitName):
         if name == known:
             return held_out(dataset, known)
