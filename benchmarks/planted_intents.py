@@ -7,15 +7,15 @@ user over HTTP, and compares it with the user's dominant planted intent: normali
 """
 
 import argparse
-import csv
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from serving import call, running_service
-from sklearn.metrics import normalized_mutual_info_score
 
+from training.intent_report import agreement_with_truth, true_labels
 from training.prepared import load_prepared
 from training.results import record
 from training.sequences import training_sequences
@@ -34,27 +34,25 @@ def main() -> None:
         train("synthesize", "--out", folder / "raw")
         train("prepare", folder / "raw/interactions.csv", "--out", folder / "data")
         train("run", arguments.config, "--data", folder / "data", "--out", folder / "bundles", "--work", folder / "run")
-        served, planted = served_intents(folder)
-    score = float(normalized_mutual_info_score(planted, served))
+        served = served_intents(folder)
+        planted = true_labels(folder / "raw/truth/user_intents.csv", load_prepared(folder / "data"))
+    score = agreement_with_truth(np.array(served), planted)
     print(f"NMI of served and planted intents over {len(served)} users: {score:.3f}")
     metrics = {"NMI": score}
     record(arguments.results, kind="accuracy", dataset="synthesized", method=arguments.config, metrics=metrics)
 
 
-def served_intents(folder: Path) -> tuple[list[int], list[str]]:
-    """The strongest served intent and the dominant planted one of every user with a training history."""
+def served_intents(folder: Path) -> list[int]:
+    """The strongest served intent of every user's training sequence."""
     data = load_prepared(folder / "data")
     training = training_sequences(data)
-    with (folder / "raw/truth/user_intents.csv").open() as file:
-        truth = {row["user_id"]: row["dominant_intent"] for row in csv.DictReader(file)}
-    served, planted = [], []
+    served = []
     with running_service(folder / "bundles", folder) as url:
-        for number, user_id in enumerate(data.user_ids):
+        for number in range(len(data.user_ids)):
             history = [data.item_ids[row - 1] for row in training[number]]
             answer = call(f"{url}/v1/intents/lookup", {"history": history, "top": 1})
             served.append(answer["intents"][0]["intent_id"])
-            planted.append(truth[user_id])
-    return served, planted
+    return served
 
 
 def train(*words: object) -> None:

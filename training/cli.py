@@ -56,6 +56,7 @@ def run(
     \b
     intently-train run sasrec --data data/beauty --out bundles
     intently-train run my.yaml --data data/beauty --out bundles --resume
+    intently-train run iclrec --data data/shop --out bundles --truth data/raw/truth/user_intents.csv
     intently-train run papers/iclrec --data data/beauty --out bundles --set options.intent_weight=0
     torchrun --nproc-per-node 2 -m training.cli run sasrec --data data/beauty --out bundles
     """
@@ -181,6 +182,7 @@ def estimate_intents(bundle: BundlePath, data: DataDirectory) -> None:
     for count, stability in found.stability.items():
         table.add_row(str(count), f"{stability:.3f}" + (" <- most stable" if count == found.best else ""))
     Console().print(table)
+    typer.echo(found.verdict)
 
 
 def _print_metrics(metrics: dict[str, float]) -> None:

@@ -35,6 +35,16 @@ class Estimate:
         highest = max(self.stability.values())
         return max(count for count, found in self.stability.items() if found >= highest - AS_STABLE)
 
+    @property
+    def verdict(self) -> str:
+        """One sentence for a person."""
+        if self.best in (edges := {min(self.stability): "smallest", max(self.stability): "largest"}):
+            return (
+                f"no estimate: the most stable count, {self.best}, is the {edges[self.best]} that was tried. "
+                "The vectors form a continuum, or fewer or more groups than these; read the whole curve."
+            )
+        return f"estimate: {self.best} intents (agreement {self.stability[self.best]:.2f})"
+
 
 def estimate_count(
     vectors: NDArray[np.float32],

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class IntentGateError(ValueError):
@@ -18,6 +18,12 @@ class IntentGate(BaseModel):
     used_share: float = Field(default=0.9, ge=0, le=1, description="of all intents that some sequence prefers")
     largest_share: float = Field(default=0.05, gt=0, le=1, description="of all sequences; three times 1 / K is allowed")
     effective_share: float = Field(default=1 / 3, ge=0, le=1, description="effective number of intents / K")
+
+    @field_validator("action", mode="before")
+    @classmethod
+    def _yaml_says_no(cls, action: object) -> object:
+        """YAML reads a bare `off` as false."""
+        return "off" if action is False else action
 
     def check(self, report: dict[str, float]) -> list[str]:
         """The shortcomings, one sentence each. Raises IntentGateError when they are refused."""
@@ -38,12 +44,12 @@ class IntentGate(BaseModel):
             (
                 report["largest_share"] <= largest_allowed,
                 f"one intent holds {report['largest_share']:.1%} of the sequences, wanted at most "
-                f"{largest_allowed:.1%}: the intents collapsed; lower the weights that pull sequences to intents.",
+                f"{largest_allowed:.1%}: the intents collapsed; try lower weights of the intent losses.",
             ),
             (
                 effective >= self.effective_share * count,
                 f"the effective number of intents is {effective:.1f}, wanted {self.effective_share * count:.1f}: "
-                "sequences crowd into few intents.",
+                "sequences crowd into few intents; try a smaller num_intents or lower weights of the intent losses.",
             ),
         ]
         return [sentence for passed, sentence in checks if not passed]

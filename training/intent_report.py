@@ -50,17 +50,16 @@ def summarise(assigned: Integers, count: int) -> dict[str, float]:
     }
 
 
-def described(report: dict[str, float]) -> str:
-    """The report in one line."""
-    parts = [
-        f"{report['used']:.0f} of {report['intents']:.0f} used",
-        f"effective {report['effective']:.1f}",
-        f"largest share {report['largest_share']:.1%}",
-        f"length explains R2 {report['length_r2']:.2f}",
-        f"lift {report['lift']:.1f}",
-    ]
+def described(report: dict[str, float]) -> dict[str, str]:
+    """The report in two lines: how sequences spread over the intents, and what the intents mean."""
+    spread = (
+        f"{report['used']:.0f} of {report['intents']:.0f} used, effective {report['effective']:.1f}, "
+        f"largest share {report['largest_share']:.1%}"
+    )
     named = {"seed_agreement": "agreement with another seed (AMI)", "nmi": "NMI with the truth"}
-    return ", ".join(parts + [f"{words} {report[name]:.2f}" for name, words in named.items() if name in report])
+    meaning = [f"lift {report['lift']:.1f}", f"length explains R2 {report['length_r2']:.2f}"]
+    meaning += [f"{words} {report[name]:.2f}" for name, words in named.items() if name in report]
+    return {"intents": spread, "meaning": ", ".join(meaning)}
 
 
 def length_r2(assigned: Integers, lengths: Integers) -> float:
@@ -87,7 +86,7 @@ def lift(assigned: Integers, training: Sequences, split: Split, items: int) -> f
     """HR@20 of popularity within the user's intent / HR@20 of global popularity, on held-out next items.
 
     Ties within an intent are broken by global popularity, then by item row; a user's history is left out of both
-    lists. `assigned` and `training` hold one entry a user of the dataset.
+    lists. `assigned` and `training` hold one entry a user of the dataset. 0 where global popularity finds nothing.
     """
     counts = np.bincount(training.rows, minlength=items + 1)
     within = np.zeros(len(split.targets), dtype=bool)
@@ -106,15 +105,19 @@ def agreement(first: NDArray[Label], second: NDArray[Label]) -> float:
     return float(adjusted_mutual_info_score(first, second))
 
 
-def agreement_with_truth(assigned: Integers, truth: Path, data: PreparedDataset) -> float:
-    """Normalised mutual information with a CSV of `user_id, label`. Raises ValueError when a user is missing."""
+def agreement_with_truth(assigned: Integers, labels: list[str]) -> float:
+    """Normalised mutual information (arithmetic) of intents and true labels: 0 independent, 1 the same partition."""
+    return float(normalized_mutual_info_score(labels, assigned))
+
+
+def true_labels(truth: Path, data: PreparedDataset) -> list[str]:
+    """The label of every user, from a CSV with a header and `user_id, label`. Raises ValueError when one is missing."""
     with truth.open(newline="") as file:
-        _, *lines = csv.reader(file)
-    labels = {line[0]: line[1] for line in lines if len(line) > 1}
+        labels = {line[0]: line[1] for line in list(csv.reader(file))[1:] if len(line) > 1}
     missing = [user_id for user_id in data.user_ids if user_id not in labels]
     if missing:
         raise ValueError(f"{truth} has no label for {len(missing)} users, the first is {missing[0]!r}")
-    return float(normalized_mutual_info_score([labels[user_id] for user_id in data.user_ids], assigned))
+    return [labels[user_id] for user_id in data.user_ids]
 
 
 def _rows_by_intent(assigned: Integers, count: int, training: Sequences) -> list[Integers]:

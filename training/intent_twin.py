@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from service.bundle.files import Bundle, BundleError, open_bundle
+from service.bundle.files import Bundle, BundleError, find_bundles, open_bundle
 from service.inference.recommender import Recommender
 from training.intent_report import agreement
 from training.sequences import Integers, Sequences
@@ -17,8 +17,8 @@ def seed_agreement(
     root: Path, config: dict[str, Any], fingerprint: str, assigned: Integers, training: Sequences
 ) -> float | None:
     """Adjusted mutual information with the newest twin in the bundle root; None where there is no twin."""
-    twins = [bundle for path in _newest_first(root) if (bundle := _twin(path, config, fingerprint))]
-    return agreement(assigned, strongest_intents(twins[0], training)) if twins else None
+    twin = next((found for path in find_bundles(root) if (found := _twin(path, config, fingerprint))), None)
+    return agreement(assigned, strongest_intents(twin, training)) if twin else None
 
 
 def strongest_intents(bundle: Bundle, sequences: Sequences) -> Integers:
@@ -29,11 +29,6 @@ def strongest_intents(bundle: Bundle, sequences: Sequences) -> Integers:
         weights = recommender.encode([sequences[int(number)] for number in numbers]).intent_weights
         found[numbers] = weights.argmax(axis=1)
     return found
-
-
-def _newest_first(root: Path) -> list[Path]:
-    found = [path for path in root.iterdir() if (path / "manifest.json").is_file()] if root.is_dir() else []
-    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def _twin(path: Path, config: dict[str, Any], fingerprint: str) -> Bundle | None:
@@ -49,7 +44,7 @@ def _twin(path: Path, config: dict[str, Any], fingerprint: str) -> Bundle | None
 
 
 def _but_seed(config: dict[str, Any]) -> dict[str, Any]:
-    """What two runs share that differ in the seed: neither its value nor how long they were allowed to run."""
-    free = ("seed", "max_epochs", "patience")
-    training = {name: value for name, value in config.get("training", {}).items() if name not in free}
-    return {name: value for name, value in config.items() if name != "intent_gate"} | {"training": training}
+    """What twins share: all but the seed, the bundle's name and the gate, which teach nothing."""
+    training = {name: value for name, value in config.get("training", {}).items() if name != "seed"}
+    learned = {name: value for name, value in config.items() if name not in ("name", "intent_gate")}
+    return learned | {"training": training}

@@ -14,7 +14,7 @@ from training.config import TrainingConfig
 from training.curves import draw_curves, validation_curve
 from training.distributed import Ranks, joined
 from training.evaluation import top_rows_of_method
-from training.intent_report import described
+from training.intent_report import described, true_labels
 from training.loop import Outcome, Trainer
 from training.metrics import evaluate_lists
 from training.prepared import PreparedDataset, load_prepared
@@ -42,7 +42,7 @@ class Run:
             for split, metrics in self.metrics.items()
         ]
         outcome = self.outcome
-        lines.append("intents    " + described(self.published.intent_report))
+        lines.extend(f"{name:10} {text}" for name, text in described(self.published.intent_report).items())
         lines.extend(f"warning    {sentence}" for sentence in self.published.warnings)
         lines.append(
             f"training   {outcome.epochs} epochs (best {outcome.best_epoch}), {outcome.seconds_per_epoch:.1f} s each, "
@@ -85,6 +85,7 @@ def run_training(
     """
     target = choose_device(device)
     dataset = load_prepared(data)
+    labels = true_labels(truth, dataset) if truth else None  # before hours of training, not after
     with joined(target) as ranks:
         trainer = build_trainer(config, dataset, work, target, ranks)
         outcome = trainer.run(resume=resume)
@@ -94,7 +95,7 @@ def run_training(
         metrics: dict[str, dict[str, float]] = {
             name: measure(trainer.method, held_out(dataset, name), dataset, target) for name in SPLITS
         }
-        published = publish(trainer.method, config, dataset, trainer.training, metrics, out, truth)
+        published = publish(trainer.method, config, dataset, trainer.training, metrics, out, labels)
         return Run(published, outcome, metrics, dataset.name, validation_curve(work / "log.jsonl"))
 
 

@@ -44,36 +44,39 @@ def publish(
     training: Sequences,
     metrics: Mapping[str, Mapping[str, float]],
     root: Path,
-    truth: Path | None = None,
+    truth: list[str] | None = None,
 ) -> Published:
-    """Refresh the intents, export, index, describe, write. Raises ParityError, RecallError, IntentGateError."""
+    """Refresh the intents, index, describe, judge, export, write. Raises ParityError, RecallError, IntentGateError."""
     method = method.cpu().eval()
-    device = torch.device("cpu")
+    torch.manual_seed(config.training.seed)  # the same intents, and so the same verdict, after --resume
     if method.refresh in ("every_epoch", "export"):
-        method.refresh_intents(all_sequence_vectors(method, training, device))
-    encoder = export_encoder(method)
+        method.refresh_intents(all_sequence_vectors(method, training, torch.device("cpu")))
     queries, assigned = _encode_training(method, training)
-    vectors = method.encoder.item_vectors().detach().numpy()
-    index, recall = item_index(vectors, queries[:RECALL_QUERIES])
-    prototypes = method.prototypes().detach().numpy()
-    descriptions = describe_intents(assigned, len(prototypes), training, data)
-    report = _intent_report(assigned, len(prototypes), config, data, training, root, truth)
+    index, recall = item_index(method.encoder.item_vectors().detach().numpy(), queries[:RECALL_QUERIES])
+    report = _intent_report(assigned, len(method.prototypes()), config, data, training, root, truth)
     warnings = config.intent_gate.check(report)
+    manifest = _manifest(method, config, data, training, metrics, report | {"index_recall@20": recall})
     path = files.write_bundle(
-        root,
-        _manifest(method, config, data, training, metrics, report | {"index_recall@20": recall})
-        | {"intent_warnings": warnings},
-        {
-            files.ENCODER: encoder,
-            files.ITEM_INDEX: index,
-            files.INTENT_INDEX: flat_index(prototypes),
-            files.VOCABULARY: json.dumps(data.item_ids).encode(),
-            files.ITEMS: contents.items_jsonl(_items(data)),
-            files.POPULARITY: contents.popularity_npy(training_counts(training, len(data.item_ids))),
-            files.INTENTS: contents.intents_json(descriptions),
-        },
+        root, manifest | {"intent_warnings": warnings}, _files(method, index, assigned, training, data)
     )
     return Published(path, report, warnings, head_rates(assigned, training.lengths))
+
+
+def _files(
+    method: IntentMethod, index: bytes, assigned: Integers, training: Sequences, data: PreparedDataset
+) -> dict[str, bytes]:
+    """Every file of the bundle but its manifest."""
+    prototypes = method.prototypes().detach().numpy()
+    descriptions = describe_intents(assigned, len(prototypes), training, data)
+    return {
+        files.ENCODER: export_encoder(method),
+        files.ITEM_INDEX: index,
+        files.INTENT_INDEX: flat_index(prototypes),
+        files.VOCABULARY: json.dumps(data.item_ids).encode(),
+        files.ITEMS: contents.items_jsonl(_items(data)),
+        files.POPULARITY: contents.popularity_npy(training_counts(training, len(data.item_ids))),
+        files.INTENTS: contents.intents_json(descriptions),
+    }
 
 
 def _intent_report(
@@ -83,7 +86,7 @@ def _intent_report(
     data: PreparedDataset,
     training: Sequences,
     root: Path,
-    truth: Path | None,
+    truth: list[str] | None,
 ) -> dict[str, float]:
     """Every measure there is; the agreement with a twin or the truth only where there is one."""
     validation = held_out(data, "validation")
@@ -95,7 +98,7 @@ def _intent_report(
     if twin is not None:
         report["seed_agreement"] = twin
     if truth is not None:
-        report["nmi"] = agreement_with_truth(assigned, truth, data)
+        report["nmi"] = agreement_with_truth(assigned, truth)
     return report
 
 
