@@ -56,6 +56,7 @@ class Experiment:
     seeds: tuple[int, ...] = (1,)
     published: str | None = None  # the method's name in published.csv
     sampled: bool = False  # also under the legacy protocol
+    against: str | None = None  # the experiment whose bundle of the same seed it is compared with, by name
     varied: tuple[str, str, float] | None = None  # method, option and its value, for the figures
 
     @property
@@ -79,11 +80,9 @@ def experiments(dataset: str) -> list[Experiment]:
     """All experiments on a dataset, table by table; some appear in two tables and are run once."""
     if dataset == "beauty-54k":
         whole = Experiment(PAPER, "dssrec", "papers/dssrec", published="DSSRec", sampled=True)
-        rows = {"DSSRec": (), "DSSRec w/o seq2seq": (NO_SEQ2SEQ,)}
-        return [
-            whole,
-            *(replace(whole, table=ABLATION, row=row, settings=its, published=row) for row, its in rows.items()),
-        ]
+        rows: dict[str, tuple[str, ...]] = {"DSSRec": (), "DSSRec w/o seq2seq": (NO_SEQ2SEQ,)}
+        parts = ablation("dssrec", rows, {row: row for row in rows})
+        return [whole, *(replace(part, sampled=True) for part in parts)]
     several = (1, 2, 3) if dataset == "beauty" else (1,)
     papers = [
         Experiment(
@@ -95,11 +94,27 @@ def experiments(dataset: str) -> list[Experiment]:
         )
         for method, published in PUBLISHED_METHODS.items()
     ]
-    defaults = [Experiment(DEFAULT, method, method, seeds=several) for method in METHODS]
+    defaults = [Experiment(DEFAULT, "sasrec", "sasrec", seeds=several)]
+    defaults += [replace(defaults[0], row=name, configuration=name, against="sasrec") for name in METHODS[:-1]]
     ablations = iclrec_ablations() + elcrec_ablations() if dataset in ("beauty", "sports", "toys", "yelp") else []
     if dataset == "beauty":
         ablations += s4rec_ablations() + dssrec_ablations() + sensitivity(dataset) + noise()
     return papers + defaults + ablations
+
+
+def ablation(method: str, rows: dict[str, tuple[str, ...]], published: dict[str, str]) -> list[Experiment]:
+    """The whole method, which has no settings, and its parts, each compared with the whole."""
+    whole = Experiment(ABLATION, "", f"papers/{method}")
+    return [
+        replace(
+            whole,
+            row=f"{method}: {row}",
+            settings=settings,
+            published=published.get(row),
+            against=whole.name if settings else None,
+        )
+        for row, settings in rows.items()
+    ]
 
 
 def iclrec_ablations() -> list[Experiment]:
@@ -112,10 +127,7 @@ def iclrec_ablations() -> list[Experiment]:
         "w/o ICL (D)": ("options.intent_weight=0",),
         "only ICL w/o augmentation (E)": (only_icl, "options.augmentations=[]"),
     }
-    plan = [
-        Experiment(ABLATION, f"iclrec: {row}", "papers/iclrec", settings, published=f"ICLRec ablation {row}")
-        for row, settings in rows.items()
-    ]
+    plan = ablation("iclrec", rows, {row: f"ICLRec ablation {row}" for row in rows})
     return [*plan, Experiment(ABLATION, "iclrec: SASRec (F)", "papers/sasrec", published="SASRec")]
 
 
@@ -130,9 +142,7 @@ def s4rec_ablations() -> list[Experiment]:
         "SR+CSD (K-means)": (kmeans, no_gr),
         "SR+CSD+GR (K-means)": (kmeans,),
     }
-    plan = [
-        Experiment(ABLATION, f"s4rec: {row}", "papers/s4rec", settings, published=row) for row, settings in rows.items()
-    ]
+    plan = ablation("s4rec", rows, {row: row for row in rows})
     return [*plan, Experiment(ABLATION, "s4rec: SR only", "papers/sasrec", published="SASRec")]
 
 
@@ -145,13 +155,12 @@ def elcrec_ablations() -> list[Experiment]:
         "B+ELCM": (no_contrast,),
         "B": (no_contrast, no_clusters),
     }
-    return [Experiment(ABLATION, f"elcrec: {row}", "papers/elcrec", settings) for row, settings in rows.items()]
+    return ablation("elcrec", rows, {})
 
 
 def dssrec_ablations() -> list[Experiment]:
     """DSSRec Table 2, on another dataset than the paper's."""
-    rows: dict[str, tuple[str, ...]] = {"DSSRec": (), "w/o seq2seq": (NO_SEQ2SEQ,)}
-    return [Experiment(ABLATION, f"dssrec: {row}", "papers/dssrec", settings) for row, settings in rows.items()]
+    return ablation("dssrec", {"DSSRec": (), "w/o seq2seq": (NO_SEQ2SEQ,)}, {})
 
 
 def sensitivity(dataset: str) -> list[Experiment]:

@@ -1,4 +1,4 @@
-"""How far a reproduction has come: which runs there are, which are done, how long the rest may take."""
+"""How far a reproduction has come: which runs there are, what each still needs, how long the rest may take."""
 
 import hashlib
 import json
@@ -82,13 +82,27 @@ def trained(run: Run, lines: list[Line]) -> Line | None:
 def sampled(line: Line, lines: list[Line]) -> Line | None:
     """The line of the same bundle under the legacy protocol."""
     own = [other for other in lines if other.get("bundle_id") == line["bundle_id"]]
-    return next((other for other in own if "sampled100/MRR" in other["metrics"]), None)
+    return next((other for other in own if "sampled100/MRR" in other.get("metrics", {})), None)
+
+
+def pair(run: Run, lines: list[Line]) -> list[str] | None:
+    """The bundle ids of a run and of what it is compared with, once both are trained."""
+    found = [experiment for experiment in experiments(run.dataset) if experiment.name == run.experiment.against]
+    both = [trained(one, lines) for one in (run, run._replace(experiment=found[0]))] if found else [None]
+    return [line["bundle_id"] for line in both if line] if all(both) else None
+
+
+def comparison(bundles: list[str], lines: list[Line]) -> Line | None:
+    """The paired bootstrap of two bundles."""
+    return next((line for line in lines if line.get("compared") == bundles), None)
 
 
 def is_done(run: Run, lines: list[Line]) -> bool:
     """Whether nothing is left to do for a run."""
-    line = trained(run, lines)
-    return line is not None and (not run.experiment.sampled or sampled(line, lines) is not None)
+    line, bundles = trained(run, lines), pair(run, lines)
+    if line is None or (bundles and comparison(bundles, lines) is None):
+        return False
+    return not run.experiment.sampled or sampled(line, lines) is not None
 
 
 def described(run: Run, work: Path) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from experiments import FILES
-from progress import Run, all_runs, described, hours_left, is_done, trained
+from progress import Run, all_runs, comparison, described, hours_left, is_done, pair, sampled, trained
 
 from training.run_log import read_lines
 
@@ -87,16 +87,20 @@ def run_all(pending: list[Run], data: Path, work: Path, results: Path) -> list[R
 
 
 def steps(run: Run, data: Path, work: Path, results: Path) -> Iterator[Command]:
-    """The commands that a run still needs: the training, and for some the legacy evaluation of its bundle."""
-    experiment, bundles = run.experiment, run.bundles(work)
+    """The commands that a run still needs: its training, the legacy evaluation, the comparison with the whole."""
+    experiment, bundles, record = run.experiment, run.bundles(work), ("--results", results)
     if trained(run, read_lines(results)) is None:
         changes = [word for setting in experiment.settings for word in ("--set", setting)]
-        places = ["--data", data, "--out", bundles, "--work", run.folder(work), "--results", results]
-        yield intently("run", experiment.configuration, "--seed", run.seed, "--resume", *changes, *places)
-    if experiment.sampled:
-        line = trained(run, read_lines(results))
-        bundle = bundles if line is None else bundles / line["bundle_id"]
-        yield intently("evaluate", bundle, "--data", data, "--protocol", "sampled-100", "--results", results)
+        places = ["--data", data, "--out", bundles, "--work", run.folder(work)]
+        yield intently("run", experiment.configuration, "--seed", run.seed, "--resume", *changes, *places, *record)
+    lines = read_lines(results)
+    line, together = trained(run, lines), pair(run, lines)
+    if experiment.sampled and (line is None or sampled(line, lines) is None):
+        bundle = bundles / line["bundle_id"] if line else bundles
+        yield intently("evaluate", bundle, "--data", data, "--protocol", "sampled-100", *record)
+    if together and experiment.against and comparison(together, lines) is None:
+        places = [bundles / together[0], bundles.parent / experiment.against / together[1], "--data", data]
+        yield intently("compare", *places, *record)
 
 
 def prepare(data: Path) -> list[Command]:

@@ -6,12 +6,13 @@ from statistics import mean, stdev
 from typing import Any
 
 from experiments import ABLATION, DEFAULT, FILES, NOISE, PAPER, PUBLISHED_NAMES, SENSITIVITY, Experiment, experiments
-from progress import is_current, sampled
+from progress import Run, comparison, is_current, pair, sampled
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 FIGURES = Path(__file__).parent.parent / "docs/figures"
 FULL = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20")
 SAMPLED = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10", "MRR")
+DIFFERENCE = "NDCG@20, paired bootstrap, 95 %"
 TEMPORAL = "global temporal"  # how published.csv begins the protocol's name
 INTRODUCTION = """## Reproduction
 
@@ -33,8 +34,8 @@ def reproduction(lines: list[Line]) -> str:
 
 def of_dataset(dataset: str, lines: list[Line], published: Published) -> str:
     """One dataset: papers, defaults, ablations, and what lies around them."""
-    ours = [line for line in lines if line.get("dataset") == dataset and line.get("split") == "test"]
-    ours = [line for line in ours if not is_temporal(line)]
+    tested = [line for line in lines if line.get("dataset") == dataset and line.get("split") == "test"]
+    ours = [line for line in tested if not is_temporal(line)]
     theirs = [entry for entry in published if entry["dataset"] == PUBLISHED_NAMES[dataset]]
     theirs = [entry for entry in theirs if not entry["protocol"].startswith(TEMPORAL)]
     plan = experiments(dataset)
@@ -58,12 +59,14 @@ def figures(dataset: str) -> list[str]:
 def table(dataset: str, plan: list[Experiment], ours: list[Line], theirs: Published, loose: list[str]) -> str:
     """The rows of `loose` names and of our baselines, then each experiment below what is published of it."""
     metrics = SAMPLED if dataset == "beauty-54k" else FULL
-    rows = header(("who", *metrics))
+    is_compared = any(experiment.against for experiment in plan)
+    rows = header(("who", *metrics, *([DIFFERENCE] if is_compared else [])))
     rows += [row for name in loose for row in published_rows(theirs, name, metrics)]
     rows += baseline_rows(ours, metrics) if plan[0].table == PAPER else []
     for experiment in plan:
         rows += published_rows(theirs, experiment.published, metrics)
-        rows.append(own_row(dataset, experiment, ours, metrics))
+        compared = difference(Run(dataset, experiment, experiment.seeds[0]), ours)
+        rows.append(own_row(dataset, experiment, ours, metrics) + (f" {compared} |" if is_compared else ""))
         if experiment.sampled:
             rows.append(own_row(dataset, experiment, ours, FULL, note="full ranking: " + ", ".join(FULL)))
     return "\n".join(rows)
@@ -80,14 +83,14 @@ def row(*cells: str) -> str:
 
 
 def others(theirs: Published, shown: set[str | None]) -> list[str]:
-    """Independent and older methods, which have no configuration here; the baselines are measured here."""
+    """The names of independent and older methods, which have no configuration here; the baselines are measured here."""
     names = dict.fromkeys(entry["method"] for entry in theirs)
     return [name for name in names if name not in shown and name != "popularity" and "co-occurrence" not in name]
 
 
 def baseline_rows(ours: list[Line], metrics: tuple[str, ...]) -> list[str]:
     """What ranks without learning, measured here."""
-    found = {line["method"]: line["metrics"] for line in ours if line["method"] in ("popularity", "cooccurrence")}
+    found = {line["method"]: line["metrics"] for line in ours if line.get("method") in ("popularity", "cooccurrence")}
     return [
         row(f"**{name}**, ours", *(f"{its[metric]:.4f}" for metric in metrics))
         for name, its in found.items()
@@ -119,6 +122,16 @@ def own_row(dataset: str, experiment: Experiment, ours: list[Line], metrics: tup
     seeds = f"{len(found)} seed" + ("s" if len(found) > 1 else "")
     cells = [spread([line["metrics"][named[metric]] for line in found]) for metric in metrics]
     return row(f"{label}, ours, {seeds}" + (", before its configuration changed" if is_old else ""), *cells)
+
+
+def difference(run: Run, ours: list[Line]) -> str:
+    """The paired bootstrap over users against the whole method, with its 95 % interval."""
+    bundles = pair(run, ours)
+    line = comparison(bundles, ours) if bundles else None
+    if line is None:
+        return ""
+    found = line["NDCG@20"]
+    return f"{found['difference']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}] to {run.experiment.against}"
 
 
 def newest_by_seed(experiment: Experiment, ours: list[Line]) -> tuple[list[Line], bool]:

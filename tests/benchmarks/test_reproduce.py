@@ -1,23 +1,31 @@
 """The reproduction queue on a small dataset under a real name, and the page that is rendered from its results."""
 
+import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from training.config import TrainingConfig
 from training.interactions import PrepareOptions, prepare
-from training.run_log import read_lines
+from training.run_log import append_line, read_lines
 from training.synthesis import SynthesisOptions, synthesize
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+ROOT = Path(__file__).parents[2]
+ABLATION = "papers-iclrec+options.sequence_weight-0+options.augmentations-none"
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The benchmarks in a folder of their own, so that nothing is written into the checkout."""
-    shutil.copytree(BENCHMARKS, tmp_path / "benchmarks", ignore=shutil.ignore_patterns("results"))
+    """The benchmarks in a folder of their own, so that nothing is written into the checkout; two epochs a run."""
+    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks", ignore=shutil.ignore_patterns("results"))
+    shutil.copytree(ROOT / "training", tmp_path / "training")
+    for file in (tmp_path / "training/configs").rglob("*.yaml"):
+        file.write_text(file.read_text().replace("max_epochs: 400", "max_epochs: 2"))
     (tmp_path / "benchmarks/results").mkdir()
     (tmp_path / "docs").mkdir()
     synthesize(tmp_path / "raw", SynthesisOptions(users=400, items=60, intents=4, mean_length=10))
@@ -25,11 +33,53 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def reproduce(folder: Path, *words: str) -> str:
-    command = [sys.executable, "benchmarks/reproduce.py", "beauty", *words]
-    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
-    assert found.returncode == 0, found.stderr[-3000:]
-    return found.stdout
+def call(folder: Path, program: str, *words: str, status: int = 0) -> str:
+    found = subprocess.run(
+        [sys.executable, f"benchmarks/{program}.py", *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},  # the copy of training comes first
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert found.returncode == status, found.stderr[-3000:]
+    return found.stdout + found.stderr
+
+
+def reproduce(folder: Path, *words: str, status: int = 0) -> str:
+    return call(folder, "reproduce", "beauty", *words, status=status)
+
+
+def results(folder: Path) -> Path:
+    return folder / "benchmarks/results/reproduce-beauty.jsonl"
+
+
+def page(folder: Path) -> str:
+    call(folder, "render")
+    return (folder / "docs/benchmarks.md").read_text()
+
+
+def pretend(
+    folder: Path,
+    configuration: str,
+    *settings: str,
+    seed: int = 1,
+    ndcg: float = 0.05,
+    options: dict[str, int] | None = None,
+    more: dict[str, object] | None = None,
+) -> str:
+    """Record a test line as a run would, of a configuration with other `options` where given; return its bundle id."""
+    config = TrainingConfig.load(configuration, dataset="beauty", settings=settings).complete()
+    config |= {} if options is None else {"options": options}
+    names = [f"{part}{name}@{k}" for part in ("", "head/", "tail/") for name in ("HR", "NDCG") for k in (5, 10, 20)]
+    metrics = dict.fromkeys(names, ndcg)
+    line = {"kind": "accuracy", "dataset": "beauty", "split": "test", "method": config["method"], "metrics": metrics}
+    line |= {"configuration": configuration, "settings": list(settings), "config": config, "seed": seed}
+    bundle_id = f"{config['method']}-{len(read_lines(results(folder)))}"
+    line |= {"seconds": 1800, "bundle_id": bundle_id, "command": "pretended"} | (more or {})
+    append_line(results(folder), line)
+    return bundle_id
 
 
 def test_figures_are_drawn_of_what_was_run(copy: Path) -> None:
@@ -37,35 +87,125 @@ def test_figures_are_drawn_of_what_was_run(copy: Path) -> None:
     said = reproduce(copy, "--only", "papers-sasrec")
     assert "noise-beauty: no results yet" in said
     (bundle,) = (copy / "runs/beauty/bundles/papers-sasrec").iterdir()
-    drawing = [sys.executable, "benchmarks/figures.py", "--bundle", str(bundle), "--data", "data/beauty"]
-    subprocess.run(drawing, cwd=copy, check=True, capture_output=True)
-    drawn = {path.stem for path in (copy / "docs/figures").iterdir() if path.stat().st_size > 5000}
-    assert drawn == {"head-tail-beauty", "head-rates-beauty", "convergence-beauty", "map-beauty"}
+    call(copy, "figures", "--bundle", str(bundle), "--data", "data/beauty")
+    drawn = {path.stem: path.read_bytes() for path in (copy / "docs/figures").iterdir()}
+    assert set(drawn) == {"head-tail-beauty", "head-rates-beauty", "convergence-beauty", "map-sasrec-beauty"}
+    assert min(map(len, drawn.values())) > 5000
+    call(copy, "figures")
+    assert {path.stem: path.read_bytes() for path in (copy / "docs/figures").iterdir()} == drawn, "not drawn alike"
     assert "(figures/head-tail-beauty.svg)" in (copy / "docs/benchmarks.md").read_text()
+
+
+def test_every_figure_has_its_results(copy: Path) -> None:
+    """Runs around the paper's values: noise, K, a weight, and K-means in place of online clustering."""
+    more = {"head_rates": [0.1, 0.3], "validation_curve": [[1, 0.01], [2, 0.02]], "seconds_per_epoch": 9.0}
+    for settings in (
+        (),
+        ("options.num_intents=64",),
+        ("options.adversary_weight=0",),
+        ("training.noise=0.1",),
+        ("options.clustering=kmeans",),
+    ):
+        pretend(copy, "papers/s4rec", *settings, more=more)
+    pretend(copy, "papers/dssrec", "options.seq2seq_weight=0", more=more)
+    said = call(copy, "figures")
+    assert said.count("wrote") == 6
+    assert "intent-seconds: no results yet" in said
+
+
+def test_sequence_vectors_are_found_from_their_intent_weights() -> None:
+    """Softmax of cosines / .1 to 8 prototypes in 3 dimensions and back: the same directions."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        from figures import sequence_vectors
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+    generator = np.random.default_rng(1)
+    vectors, prototypes = generator.normal(size=(5, 3)), generator.normal(size=(8, 3))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    weights = np.exp(vectors @ prototypes.T / 0.1)
+    found = sequence_vectors(prototypes, weights / weights.sum(axis=1, keepdims=True))
+    assert found * 0.1 == pytest.approx(vectors)
 
 
 def test_a_run_is_made_once_and_shown_beside_the_published_numbers(copy: Path) -> None:
     """The ablation with two settings: it is listed, run, recorded for both splits, rendered, and not run again."""
-    name = "papers-iclrec+options.sequence_weight-0+options.augmentations-none"
-    assert f"ablations: {name} seed 1\n1 runs to go" in reproduce(copy, "--list", "--only", name)
-    reproduce(copy, "--only", name)
-    lines = read_lines(copy / "benchmarks/results/reproduce-beauty.jsonl")
+    assert f"ablations: {ABLATION} seed 1\n1 runs to go" in reproduce(copy, "--list", "--only", ABLATION)
+    assert "--set options.sequence_weight=0 --set 'options.augmentations=[]'" in reproduce(
+        copy, "--dry-run", "--only", ABLATION
+    )
+    assert not results(copy).exists(), "a dry run runs nothing"
+    reproduce(copy, "--only", ABLATION)
+    lines = read_lines(results(copy))
     assert [line["split"] for line in lines] == ["validation", "test"]
     assert lines[1]["config"]["options"]["augmentations"] == []
+    assert lines[1]["config"]["options"]["similarity"] == "dot", "what the file leaves to the method is recorded too"
     assert lines[1]["validation_curve"][0][0] == 1
     assert len(lines[1]["head_rates"]) == lines[1]["intent_report"]["used"]
-    page = (copy / "docs/benchmarks.md").read_text()
+    rendered = (copy / "docs/benchmarks.md").read_text()
     own = f"{lines[1]['metrics']['NDCG@20']:.4f}"
-    assert "| **iclrec only ICL w/o augmentation (E)**, ours |" in page
-    assert own in page
-    assert "not run: `python benchmarks/reproduce.py beauty --only 'papers-s4rec'`" in page
-    assert "| ELCRec (ELCRec Table 1) | 0.0529 |  | 0.1079 | 0.0355 |  | 0.0509 |" in page
-    assert "0 runs to go" in reproduce(copy, "--list", "--only", name)
+    assert "| **iclrec: only ICL w/o augmentation (E)**, ours, 1 seed |" in rendered
+    assert own in rendered
+    assert "not run: `python benchmarks/reproduce.py beauty --only 'papers-s4rec'`" in rendered
+    assert "| ELCRec (ELCRec Table 1) | 0.0529 |  | 0.1079 | 0.0355 |  | 0.0509 |" in rendered
+    assert "0 runs to go" in reproduce(copy, "--list", "--only", ABLATION)
 
 
-def test_the_page_is_what_its_results_say(tmp_path: Path) -> None:
-    """Rendering the checked-in results gives the checked-in page."""
-    shutil.copytree(BENCHMARKS, tmp_path / "benchmarks")
-    shutil.copytree(BENCHMARKS.parent / "docs", tmp_path / "docs")
-    subprocess.run([sys.executable, "benchmarks/render.py"], cwd=tmp_path, check=True, capture_output=True)
-    assert (tmp_path / "docs/benchmarks.md").read_text() == (BENCHMARKS.parent / "docs/benchmarks.md").read_text()
+def test_a_stopped_run_continues_from_its_checkpoint(copy: Path) -> None:
+    """The result lines are lost, the finished checkpoint is not: not one epoch is trained again."""
+    reproduce(copy, "--only", "papers-sasrec")
+    epochs = read_lines(results(copy))[1]["epochs"]
+    (log,) = (copy / "runs/beauty").glob("papers-sasrec-seed1-*/log.jsonl")
+    before = log.read_text()
+    results(copy).unlink()
+    assert f"papers-sasrec seed 1 (stopped after epoch {epochs})" in reproduce(
+        copy, "--list", "--only", "papers-sasrec"
+    )
+    reproduce(copy, "--only", "papers-sasrec")
+    assert log.read_text() == before
+    assert read_lines(results(copy))[1]["epochs"] == epochs
+
+
+def test_a_failure_does_not_stop_the_queue(copy: Path) -> None:
+    """A folder where the first run wants a file: it fails, the second runs, and the end says which failed."""
+    (copy / "runs/beauty/bundles").mkdir(parents=True)
+    (copy / "runs/beauty/bundles/papers-cl4srec").write_text("in the way")
+    said = reproduce(copy, "--only", "papers-[cs][la]*", "--limit", "2", status=1)  # cl4srec, sasrec
+    assert said.endswith("failed:\npapers: papers-cl4srec seed 1\n")
+    assert [line["method"] for line in read_lines(results(copy))] == ["sasrec", "sasrec"]
+
+
+def test_a_line_of_another_configuration_is_shown_as_such_and_run_again(copy: Path) -> None:
+    """A recorded option differs from the file's: not done. One that was not recorded, or more patience: done."""
+    pretend(copy, "papers/cl4srec", options={"num_intents": 64})
+    pretend(copy, "papers/sasrec", options={})
+    assert "papers-cl4srec" in reproduce(copy, "--list", "--only", "papers-cl4srec")
+    assert "0 runs to go" in reproduce(copy, "--list", "--only", "papers-sasrec")
+    rendered = page(copy)
+    assert "| **cl4srec**, ours, 1 seed, before its configuration changed | 0.0500 |" in rendered
+    assert "| **sasrec**, ours, 1 seed | 0.0500 |" in rendered
+
+
+def test_seeds_are_averaged_and_ablations_compared_with_the_whole(copy: Path) -> None:
+    """.04, .05, .06: mean .05, standard deviation .01. What is left takes half an hour a run."""
+    whole, *_ = [pretend(copy, "papers/iclrec", seed=seed, ndcg=0.03 + seed / 100) for seed in (1, 2, 3)]
+    part = pretend(copy, "papers/iclrec", "options.intent_weight=0")
+    assert "1 runs to go, about 0.5 h" in reproduce(copy, "--list", "--only", "papers-iclrec+options.intent_weight-0")
+    command = reproduce(copy, "--dry-run", "--only", "papers-iclrec+options.intent_weight-0")
+    assert f"compare runs/beauty/bundles/papers-iclrec+options.intent_weight-0/{part} " in command
+    assert f"runs/beauty/bundles/papers-iclrec/{whole} " in command
+    found = {"difference": -0.002, "low": -0.003, "high": -0.001, "p_value": 0.0}
+    compared = {"kind": "accuracy", "dataset": "beauty", "split": "test", "compared": [part, whole], "NDCG@20": found}
+    append_line(results(copy), compared)
+    assert "0 runs to go" in reproduce(copy, "--list", "--only", "papers-iclrec+options.intent_weight-0")
+    rendered = page(copy)
+    assert "| **iclrec**, ours, 3 seeds | 0.0500 ± 0.0100 |" in rendered
+    assert "| -0.0020 [-0.0030, -0.0010] to papers-iclrec |" in rendered
+
+
+def test_the_page_depends_on_the_results_alone(copy: Path) -> None:
+    """Rendered twice it is the same, and lines of other splits or of lines cut short change nothing in the tables."""
+    pretend(copy, "papers/s4rec")
+    first = page(copy)
+    append_line(results(copy), json.loads(results(copy).read_text()) | {"split": "validation", "command": "pretended"})
+    assert page(copy) == first
