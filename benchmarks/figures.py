@@ -95,7 +95,8 @@ def by_number(ours: list[Line], dataset: str, table: str) -> list[Point]:
         found = newest_by_seed(experiment, ours)[0]
         if found and experiment.varied:
             points.append((*experiment.varied, found[0]["metrics"]["NDCG@20"]))
-            changed |= {experiment.varied[:2]} if experiment.settings not in ((), plan[0].settings) else set()
+            is_changed = experiment.varied[2] != 0 if table == NOISE else bool(experiment.settings)
+            changed |= {experiment.varied[:2]} if is_changed else set()
     return [point for point in points if point[:2] in changed]
 
 

@@ -74,7 +74,8 @@ def _agree(recorded: Any, now: Any) -> bool:
 
 def trained(run: Run, lines: list[Line]) -> Line | None:
     """The newest test line of this run under the configuration of today."""
-    found = [line for line in lines if line.get("split") == "test" and run.experiment.matches(line, run.seed)]
+    found = [line for line in lines if line.get("split") == "test" and line.get("holdout", "last") == "last"]
+    found = [line for line in found if run.experiment.matches(line, run.seed)]
     current = [line for line in found if is_current(line, run.experiment)]
     return current[-1] if current else None
 

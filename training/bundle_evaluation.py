@@ -27,6 +27,7 @@ class Scored:
     next_item_loss: str | None
     dataset: str
     split: str
+    holdout: str
     metrics: dict[str, float]
     bundle_id: str | None = None
     largest_difference: float | None = None  # to the metrics that training wrote into the bundle
@@ -49,6 +50,7 @@ def evaluate_bundle(path: Path, data: Path, split: str) -> Scored:
         next_item_loss=bundle.manifest.next_item_loss,
         dataset=dataset.name,
         split=split,
+        holdout=dataset.holdout,
         metrics=metrics,
         bundle_id=bundle.bundle_id,
         largest_difference=max(differences, default=None),
@@ -62,7 +64,8 @@ def evaluate_baseline(name: str, data: Path, split: str) -> Scored:
     dataset = load_prepared(data)
     chosen = split_of(dataset, split)
     scorer = BASELINES[name](training_sequences(dataset), len(dataset.item_ids))
-    return Scored(name, None, dataset.name, split, _metrics(top_rows_of_baseline(scorer, chosen), chosen, dataset))
+    metrics = _metrics(top_rows_of_baseline(scorer, chosen), chosen, dataset)
+    return Scored(name, None, dataset.name, split, dataset.holdout, metrics)
 
 
 def compare_bundles(first: Path, second: Path, data: Path, split: str) -> dict[str, Comparison]:

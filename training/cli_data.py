@@ -1,9 +1,17 @@
 """The data commands of `intently-train`: prepare a log, synthesize one."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Holdout(StrEnum):
+    """What is kept from training, to validate and test with."""
+
+    LAST = "last"
+    TEMPORAL = "temporal"
 
 
 def prepare_command(
@@ -17,6 +25,9 @@ def prepare_command(
     type_column: Annotated[str | None, typer.Option(help="Column of the event type, if any.")] = None,
     event_type: Annotated[list[str] | None, typer.Option(help="Keep only this type; repeatable.")] = None,
     core: Annotated[int, typer.Option(help="Fewest interactions of a user and of an item; 0: keep all.")] = 5,
+    holdout: Annotated[
+        Holdout, typer.Option(help="last: each user's last two items; temporal: the newest tenth of all interactions.")
+    ] = Holdout.LAST,
     max_bad_share: Annotated[float, typer.Option(help="Give up when more rows than this are bad.")] = 0.01,
     memory_limit: Annotated[str, typer.Option(help="DuckDB spills to disk beyond this.")] = "4GB",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a prepared dataset at --out.")] = False,
@@ -36,6 +47,7 @@ def prepare_command(
             columns=Columns(user_column, item_column, time_column, type_column),
             event_types=tuple(event_type or ()),
             core=core,
+            holdout=holdout.value,
             max_bad_share=max_bad_share,
             memory_limit=memory_limit,
         )

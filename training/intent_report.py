@@ -106,8 +106,11 @@ def agreement(first: NDArray[Label], second: NDArray[Label]) -> float:
 
 
 def agreement_with_truth(assigned: Integers, labels: list[str]) -> float:
-    """Normalised mutual information (arithmetic) of intents and true labels: 0 independent, 1 the same partition."""
-    return float(normalized_mutual_info_score(labels, assigned))
+    """Normalised mutual information (arithmetic) of intents and true labels: 0 independent, 1 the same partition.
+
+    Labels of users without a training sequence, who come last, do not count.
+    """
+    return float(normalized_mutual_info_score(labels[: len(assigned)], assigned))
 
 
 def true_labels(truth: Path, data: PreparedDataset) -> list[str]:

@@ -16,20 +16,25 @@ from ibis.expr.types import Table
 
 from training.items_file import add_items
 from training.log_readers import Columns, LogFormat, detect_format, read_log
-from training.prepared import FORMAT_VERSION, ITEMS, MANIFEST, REJECTS, SEQUENCES, VOCABULARY
+from training.prepared import FORMAT_VERSION, ITEMS, MANIFEST, REJECTS, SEQUENCES, VOCABULARY, Holdout
 
 TIMED_FORMATS = ("csv", "parquet")  # in the others the place in the file is the time
+TEMPORAL_QUANTILE = 0.9  # of the interactions' moments: where a temporal holdout cuts
 LONGEST_ID = 256  # characters; what the service takes
 
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """How to read a log. `event_types` empty: all types count. `core` 0 or 1: no k-core."""
+    """How to read a log. `event_types` empty: all types count. `core` 0 or 1: no k-core.
+
+    `holdout`: each user's last items ("last"), or the newest tenth of all interactions ("temporal").
+    """
 
     format: LogFormat = "auto"
     columns: Columns = field(default_factory=Columns)
     event_types: tuple[str, ...] = ()
     core: int = 5
+    holdout: Holdout = "last"
     max_bad_share: float = 0.01
     memory_limit: str = "4GB"
 
@@ -68,12 +73,15 @@ def _prepare(log: Path, out: Path, items: Path | None, options: PrepareOptions, 
         connection.execute(f"SET temp_directory = '{work / 'spill'}'")
         connection.execute("SET TimeZone = 'UTC'")
         log_format = detect_format(log) if options.format == "auto" else options.format
+        if options.holdout == "temporal" and log_format not in TIMED_FORMATS:
+            raise ValueError(f"a temporal holdout needs timestamps: a log as CSV or Parquet, got {log.name}")
         read_log(connection, log, log_format, options.columns)
         tables = ibis.duckdb.from_connection(connection)
         counts = _check(tables, options, has_time=log_format in TIMED_FORMATS)
         _refuse_bad_log(connection, counts, options, out)
         counts |= _core(tables, options.core)
-        _write_sequences(connection, tables, work)
+        cut = _cut(tables) if options.holdout == "temporal" else None
+        _write_sequences(connection, tables, work, cut)
         counts["items_described"] = add_items(connection, items, work / ITEMS)
         connection.execute("COPY (FROM malformed ORDER BY line) TO ? (HEADER)", [str(work / REJECTS)])
         counts |= _sizes(connection)
@@ -82,6 +90,8 @@ def _prepare(log: Path, out: Path, items: Path | None, options: PrepareOptions, 
     if not counts["interactions"]:
         raise ValueError(f"{log.name}: nothing is left after the {options.core}-core; try a smaller --core")
     settings = asdict(options)
+    if options.holdout == "last":
+        del settings["holdout"]  # what was prepared before there was a choice keeps its fingerprint
     return {
         "format_version": FORMAT_VERSION,
         "name": out.name,
@@ -175,8 +185,17 @@ def _core(tables: Backend, core: int) -> dict[str, Any]:
     return {"core_dropped": int(before - size), "core_rounds": rounds}
 
 
-def _write_sequences(connection: duckdb.DuckDBPyConnection, tables: Backend, work: Path) -> None:
-    """Vocabulary by falling count, then item_id; one row a user, in order of first appearance."""
+def _cut(tables: Backend) -> int:
+    """The moment (microseconds) that nine tenths of the interactions precede."""
+    moments = tables.table("interactions").microseconds
+    return int(moments.quantile(TEMPORAL_QUANTILE).to_pyarrow().as_py() or 0)
+
+
+def _write_sequences(connection: duckdb.DuckDBPyConnection, tables: Backend, work: Path, cut: int | None) -> None:
+    """Vocabulary by falling count, then item_id; one row a user, in order of first appearance.
+
+    With a cut: how many of a user's items are before it, and users without such items last.
+    """
     interactions = tables.table("interactions")
     counted = interactions.group_by("item_id").agg(count=_.count())
     rows = counted.mutate(item_row=ibis.row_number().over(order_by=[ibis.desc("count"), "item_id"]) + 1)
@@ -189,9 +208,10 @@ def _write_sequences(connection: duckdb.DuckDBPyConnection, tables: Backend, wor
             item_rows=_.item_row.collect(order_by=ordered),
             timestamps=_.microseconds.collect(order_by=ordered),
             first=_.line.min(),
+            before_cut=(_.microseconds < cut).sum() if cut is not None else ibis.literal(1),
         )
-        .order_by("first", "user_id")
-        .drop("first")
+        .order_by(_.before_cut == 0, "first", "user_id")
+        .drop("first", *([] if cut is not None else ["before_cut"]))
     )
     tables.to_parquet(sequences, work / SEQUENCES)
     connection.execute("COPY (FROM vocabulary ORDER BY item_row) TO ? (FORMAT parquet)", [str(work / VOCABULARY)])

@@ -33,6 +33,7 @@ class Run:
     outcome: Outcome
     metrics: dict[str, dict[str, float]]
     dataset: str
+    holdout: str
     validation_curve: list[tuple[int, float]]  # epoch, NDCG@20
 
     def summary(self) -> str:
@@ -55,6 +56,7 @@ class Run:
         return {
             "dataset": self.dataset,
             "split": split,
+            "holdout": self.holdout,
             "method": config.method,
             "next_item_loss": config.next_item_loss,
             "flavour": config.flavour,
@@ -89,14 +91,14 @@ def run_training(
     with joined(target) as ranks:
         trainer = build_trainer(config, dataset, work, target, ranks)
         outcome = trainer.run(resume=resume)
-        if not ranks.first:
-            return None
-        draw_curves(work / "log.jsonl", work / "curves.svg")
-        metrics: dict[str, dict[str, float]] = {
-            name: measure(trainer.method, held_out(dataset, name), dataset, target) for name in SPLITS
-        }
-        published = publish(trainer.method, config, dataset, trainer.training, metrics, out, labels)
-        return Run(published, outcome, metrics, dataset.name, validation_curve(work / "log.jsonl"))
+    if not ranks.first:
+        return None
+    draw_curves(work / "log.jsonl", work / "curves.svg")
+    metrics: dict[str, dict[str, float]] = {
+        name: measure(trainer.method, held_out(dataset, name), dataset, target) for name in SPLITS
+    }
+    published = publish(trainer.method, config, dataset, trainer.training, metrics, out, labels)
+    return Run(published, outcome, metrics, dataset.name, dataset.holdout, validation_curve(work / "log.jsonl"))
 
 
 def build_trainer(

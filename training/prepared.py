@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ VOCABULARY = "vocabulary.parquet"
 ITEMS = "items.parquet"
 REJECTS = "rejects.csv"
 FORMAT_VERSION = 1
+Holdout = Literal["last", "temporal"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,12 @@ class PreparedDataset:
     categories: list[str | None]
     attributes: list[dict[str, Any]]
     manifest: dict[str, Any]
+    before_cut: NDArray[np.int64] | None = None  # (U) items of each user before the cut of a temporal holdout
+
+    @property
+    def holdout(self) -> Holdout:
+        """What is held out: each user's last items, or what happened after one moment."""
+        return "last" if self.before_cut is None else "temporal"
 
     @property
     def fingerprint(self) -> str:
@@ -46,7 +53,7 @@ def dataset_name(directory: Path) -> str:
 def load_prepared(directory: Path) -> PreparedDataset:
     """Read a prepared directory. Raises ValueError when it is none, or of another version."""
     manifest = _manifest(directory)
-    sequences = pl.read_parquet(directory / SEQUENCES, columns=["user_id", "item_rows"])
+    sequences = pl.scan_parquet(directory / SEQUENCES).select(pl.exclude("timestamps")).collect()
     vocabulary = pl.read_parquet(directory / VOCABULARY).sort("item_row")
     items = pl.read_parquet(directory / ITEMS).sort("item_row")
     lengths = sequences["item_rows"].list.len().to_numpy().astype(np.int64)
@@ -61,6 +68,7 @@ def load_prepared(directory: Path) -> PreparedDataset:
         categories=items["category"].to_list(),
         attributes=[json.loads(entry) if entry else {} for entry in items["attributes"].to_list()],
         manifest=manifest,
+        before_cut=sequences["before_cut"].to_numpy().astype(np.int64) if "before_cut" in sequences.columns else None,
     )
 
 

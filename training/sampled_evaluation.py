@@ -34,6 +34,7 @@ def evaluate_sampled(path: Path, data: Path, split: str, seed: int = 1) -> Score
         next_item_loss=manifest.next_item_loss,
         dataset=dataset.name,
         split=split,
+        holdout=dataset.holdout,
         metrics=sampled_metrics(scores),
         bundle_id=bundle.bundle_id,
     )

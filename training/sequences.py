@@ -1,4 +1,8 @@
-"""Leave-one-out: which part of every user's sequence trains, validates and tests."""
+"""Which part of every user's sequence trains, validates and tests.
+
+Leave-one-out: the last item tests, the one before validates. Temporal: what happened after the cut is never trained on;
+of each user with items after the cut the last one tests, and the last item before the cut validates.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -46,25 +50,34 @@ class Split:
 
 
 def training_sequences(data: PreparedDataset) -> Sequences:
-    """Everything but the last two items of a user; all items of a user too short to be evaluated.
+    """What is before each user's held-out items; all items of a user too short to be evaluated.
 
-    The rows are a copy without the held-out items, so that none can reach a training batch.
+    The rows are a copy without the held-out items, so that none can reach a training batch. Users without training
+    items, whom a temporal holdout can have, are the dataset's last and have no sequence here.
     """
     lengths = np.diff(data.offsets)
-    kept = np.where(lengths >= SHORTEST_EVALUATED, lengths - 2, lengths)
+    if data.before_cut is None:
+        kept = np.where(lengths >= SHORTEST_EVALUATED, lengths - 2, lengths)
+    else:
+        kept = np.where(data.before_cut >= 2, data.before_cut - 1, data.before_cut)
     position = np.arange(len(data.rows)) - np.repeat(data.offsets[:-1], lengths)
     rows = data.rows[position < np.repeat(kept, lengths)].astype(np.int64)
-    return Sequences(rows, np.concatenate([[0], np.cumsum(kept)[:-1]]).astype(np.int64), kept.astype(np.int64))
+    kept = kept[kept > 0].astype(np.int64)
+    return Sequences(rows, np.cumsum(kept) - kept, kept)
 
 
 def held_out(data: PreparedDataset, name: SplitName) -> Split:
-    """Test: the last item after all before it. Validation: the second-last after all before it."""
-    back = 1 if name == "test" else 2
+    """The users of a split, each with the item to find and all items before it."""
     lengths = np.diff(data.offsets)
-    users = np.flatnonzero(lengths >= SHORTEST_EVALUATED)
-    starts, lengths = data.offsets[users].astype(np.int64), lengths[users].astype(np.int64) - back
+    if data.before_cut is None:
+        users, targets = np.flatnonzero(lengths >= SHORTEST_EVALUATED), lengths - (1 if name == "test" else 2)
+    elif name == "test":
+        users, targets = np.flatnonzero((lengths > data.before_cut) & (lengths >= 2)), lengths - 1
+    else:
+        users, targets = np.flatnonzero(data.before_cut >= 2), data.before_cut - 1
+    starts, before = data.offsets[users].astype(np.int64), targets[users].astype(np.int64)
     rows = data.rows.astype(np.int64)
-    return Split(name, users, Sequences(rows, starts, lengths), rows[starts + lengths])
+    return Split(name, users, Sequences(rows, starts, before), rows[starts + before])
 
 
 def training_counts(training: Sequences, items: int) -> Integers:

@@ -203,6 +203,16 @@ def test_seeds_are_averaged_and_ablations_compared_with_the_whole(copy: Path) ->
     assert "| -0.0020 [-0.0030, -0.0010] to papers-iclrec |" in rendered
 
 
+def test_a_temporal_split_has_a_table_of_its_own(copy: Path) -> None:
+    """It is not a run of the leave-one-out tables, nor averaged with them."""
+    pretend(copy, "papers/sasrec", more={"holdout": "temporal"})
+    rendered = page(copy)
+    assert "not run: `python benchmarks/reproduce.py beauty --only 'papers-sasrec'`" in rendered
+    assert "| beauty | **sasrec**, seed 1, ours | 0.0500 |" in rendered
+    assert "| Beauty | SASRec full CE (time-to-split repository) |  |  | 0.0612 |  |  | 0.0289 |" in rendered
+    assert "papers-sasrec seed 1" in reproduce(copy, "--list", "--only", "papers-sasrec")
+
+
 def test_the_page_depends_on_the_results_alone(copy: Path) -> None:
     """Rendered twice it is the same, and lines of other splits or of lines cut short change nothing in the tables."""
     pretend(copy, "papers/s4rec")

@@ -46,6 +46,32 @@ def test_order_is_by_time_then_by_line(tmp_path: Path) -> None:
     assert sequences(prepared(tmp_path, log)) == {"u": ["early", "tie1", "tie2", "late"]}
 
 
+def test_a_temporal_holdout_cuts_at_nine_tenths_of_the_interactions(tmp_path: Path) -> None:
+    """Moments 0 to 10: nine tenths lie before 9. The user who has nothing before it comes last."""
+    events = [("late", 10), *(("first", moment) for moment in (0, 1, 2, 3, 9)), *(("u", m) for m in (4, 5, 6, 7, 8))]
+    log = "user_id,item_id,timestamp\n" + "".join(f"{user},i{moment},{moment}\n" for user, moment in events)
+    options = PrepareOptions(core=0, holdout="temporal")
+    data = prepared(tmp_path, log, options=options)
+    assert data.user_ids == ["first", "u", "late"]
+    assert data.before_cut is not None
+    assert data.before_cut.tolist() == [4, 5, 0]
+    assert sequences(data)["first"] == ["i0", "i1", "i2", "i3", "i9"]
+    (tmp_path / "text").mkdir()
+    with pytest.raises(ValueError, match=r"a temporal holdout needs timestamps: a log as CSV or Parquet, got log\.txt"):
+        prepared(tmp_path / "text", "u a b c\n", name="log.txt", options=options)
+
+
+def test_the_holdout_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    """A bundle of one split is not evaluated on the other, whose test items it may have learned."""
+    log = tmp_path / "log.csv"
+    log.write_text("user_id,item_id,timestamp\nu,a,1\nu,b,2\n")
+    found = [
+        prepare(log, tmp_path / holdout, options=PrepareOptions(core=0, holdout=holdout))["fingerprint"]
+        for holdout in ("last", "temporal")
+    ]
+    assert found[0] != found[1]
+
+
 def test_exact_duplicates_are_dropped_and_repeats_kept(tmp_path: Path) -> None:
     data = prepared(tmp_path, "user_id,item_id,timestamp\nu,a,1\nu,a,1\nu,a,2\n")
     assert sequences(data) == {"u": ["a", "a"]}

@@ -37,6 +37,19 @@ def test_the_last_item_tests_and_the_one_before_validates() -> None:
     assert training_counts(training, 6).tolist() == [1, 1, 0, 0, 1, 1]
 
 
+def test_a_temporal_holdout_never_trains_on_what_came_after_the_cut() -> None:
+    """Items before the cut: 3 of u0's, all of u1's, 1 of u2's, none of u3's (who come last) and of u4's."""
+    data = dataset([[1, 2, 3, 4, 5], [6, 7], [1, 8], [2, 9], [3]], 9)
+    data = dataclasses.replace(data, before_cut=np.array([3, 2, 1, 0, 0]))
+    training, validation, test = training_sequences(data), held_out(data, "validation"), held_out(data, "test")
+    assert [training[number].tolist() for number in range(len(training))] == [[1, 2], [6], [1]]
+    assert (validation.users.tolist(), validation.targets.tolist()) == ([0, 1], [3, 7])
+    assert [validation.histories[number].tolist() for number in range(2)] == [[1, 2], [6]]
+    assert (test.users.tolist(), test.targets.tolist()) == ([0, 2, 3], [5, 8, 9])  # u4 has no history to ask with
+    assert [test.histories[number].tolist() for number in range(3)] == [[1, 2, 3, 4], [1], [2]]
+    assert (data.holdout, dataclasses.replace(data, before_cut=None).holdout) == ("temporal", "last")
+
+
 def test_a_batch_pairs_every_position_with_its_next_item() -> None:
     torch.manual_seed(0)
     data = dataset([[1, 2, 3, 4, 9, 9], [5, 6, 7, 9, 9]], 9)
