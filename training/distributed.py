@@ -65,5 +65,6 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Ranks(dist.get_rank(), world)
+        dist.barrier()  # all leave together: a rank that goes first tears the others' connections down
     finally:
         dist.destroy_process_group()
