@@ -79,10 +79,10 @@ def run_all(pending: list[Run], data: Path, work: Path, results: Path) -> list[R
     for number, run in enumerate(pending):
         print(f"{described(run, work)}; {summary(pending[number:], results)}", flush=True)
         # Made one by one: the evaluation needs the bundle that the training names.
-        if all(subprocess.run(command, check=False).returncode == 0 for command in steps(run, data, work, results)):
-            subprocess.run([sys.executable, HERE / "render.py"], check=False)
-        else:
+        if any(subprocess.run(command, check=False).returncode for command in steps(run, data, work, results)):
             failed.append(run)
+        elif run != pending[-1]:
+            subprocess.run([sys.executable, HERE / "render.py"], check=False)
     return failed
 
 

@@ -166,6 +166,27 @@ def test_a_stopped_run_continues_from_its_checkpoint(copy: Path) -> None:
     assert read_lines(results(copy))[1]["epochs"] == epochs
 
 
+def test_a_lost_legacy_evaluation_is_made_again_without_training(copy: Path) -> None:
+    """On Beauty-54k a run is its training and the ranking among 100 negatives; each is done once."""
+    synthesize(copy / "wide", SynthesisOptions(users=300, items=300, intents=4, mean_length=10))
+    prepare(copy / "wide/interactions.csv", copy / "data/beauty-54k", options=PrepareOptions(core=2))
+    words = ("reproduce", "beauty-54k", "--only", "papers-dssrec")
+    call(copy, *words)
+    file = results(copy).with_name("reproduce-beauty-54k.jsonl")
+    lines = read_lines(file)
+    assert [("sampled100/MRR" in line["metrics"], line["split"]) for line in lines] == [
+        (False, "validation"),
+        (False, "test"),
+        (True, "test"),
+    ]
+    assert len({line["bundle_id"] for line in lines}) == 1
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines[:2]))
+    assert call(copy, *words, "--dry-run").count("intently-train") == 1
+    call(copy, *words)
+    assert read_lines(file)[2]["metrics"] == lines[2]["metrics"]
+    assert f"| **dssrec**, ours, 1 seed | {lines[2]['metrics']['sampled100/HR@1']:.4f} |" in page(copy)
+
+
 def test_a_failure_does_not_stop_the_queue(copy: Path) -> None:
     """A folder where the first run wants a file: it fails, the second runs, and the end says which failed."""
     (copy / "runs/beauty/bundles").mkdir(parents=True)
