@@ -87,6 +87,13 @@ def _prepare(log: Path, out: Path, items: Path | None, options: PrepareOptions, 
         counts |= _sizes(connection)
     database.unlink()
     shutil.rmtree(work / "spill", ignore_errors=True)
+    return _manifest(log, out, items, options, counts)
+
+
+def _manifest(
+    log: Path, out: Path, items: Path | None, options: PrepareOptions, counts: dict[str, Any]
+) -> dict[str, Any]:
+    """What was read and how. Raises ValueError when nothing is left of it."""
     if not counts["interactions"]:
         raise ValueError(f"{log.name}: nothing is left after the {options.core}-core; try a smaller --core")
     settings = asdict(options)
