@@ -15,7 +15,7 @@ from models.packing import Packing, pack_index
 
 @dataclass(frozen=True)
 class EncoderOptions:
-    """The encoder's size and regularisation. Attention is dropped only when asked: it is slow and gains nothing."""
+    """The encoder's size and regularisation. Attention is dropped only when asked, because that is slow."""
 
     hidden: int = 64
     layers: int = 2

@@ -11,7 +11,7 @@ import typer
 
 from training.cli_data import prepare_command, synthesize_command
 
-# Waiting OpenMP threads sleep. Spinning ones starve each other where cores are shared: epochs of 6 s took 60.
+# Waiting OpenMP threads sleep. Spinning ones starve each other where cores are shared.
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 app = typer.Typer(

@@ -105,6 +105,8 @@ def build_trainer(
     config: TrainingConfig, dataset: PreparedDataset, work: Path, device: torch.device, ranks: Ranks
 ) -> Trainer:
     """A run's parts, ready to train."""
+    if ranks.world > 1 and config.next_item_loss == "in_batch":
+        raise ValueError("in_batch takes the items of one process as candidates: train it in one, or choose bce or ce")
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.training.seed)
     training, items = training_sequences(dataset), len(dataset.item_ids)

@@ -29,8 +29,8 @@ class ELCRecOptions:
     The paper's ablations (Fig. 4): B `contrast_weight: 0, cluster_weight: 0`; B+CCL `cluster_weight: 0`;
     B+ELCM `contrast_weight: 0`.
     `cluster_teaches_encoder`: whether L_cluster pulls the sequences to the centres too, or only the centres to the
-    sequences. With the gradient into the encoder and the paper's alpha of 10 all sequences become one (measured on
-    Beauty); the paper is silent on it.
+    sequences. With the gradient into the encoder and the paper's alpha of 10 nothing keeps all sequences from
+    becoming one; the paper is silent on it.
     `momentum`: 0 teaches the centres by gradient, as the paper does. Above 0 each batch moves every centre towards
     the mean of its own sequences instead, c <- m c + (1 - m) mean, so that centres follow drifting intents; this is
     the paper's open wish. A centre that no sequence chose for `patience` batches restarts at a sequence of the batch.

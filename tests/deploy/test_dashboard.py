@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests.http_calls import call, free_port
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy/grafana/dashboards/service.json"
@@ -36,18 +37,10 @@ def panels() -> list[dict[str, Any]]:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def call(url: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+def attempt(url: str, body: Any = None) -> Any:
+    """The answer, None when it is refused."""
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return json.load(answer)
+        return call(url, body)
     except urllib.error.HTTPError as refused:
         refused.close()
         return None
@@ -97,17 +90,17 @@ def drive(service: str, scraper: str, scrapes: int = 5) -> int:
         traffic(service)
         rounds += 1
         time.sleep(1)
-        result = call(f"{scraper}/api/v1/query?{asked}")["data"]["result"]
+        result = attempt(f"{scraper}/api/v1/query?{asked}")["data"]["result"]
         seen = int(result[0]["value"][1]) if result else 0
     return rounds
 
 
 def traffic(url: str) -> None:
     """A model answer with an unknown item, a fallback, a short list, an event, a refusal."""
-    call(f"{url}/v1/recommendations", {"history": ["a", "nonsense"]})
-    call(f"{url}/v1/recommendations", {"user_id": "nobody", "k": 500})
-    call(f"{url}/v1/events", {"events": [{"user_id": "u", "item_id": "a", "timestamp": time.time()}]})
-    call(f"{url}/v1/items/zzz/similar")
+    attempt(f"{url}/v1/recommendations", {"history": ["a", "nonsense"]})
+    attempt(f"{url}/v1/recommendations", {"user_id": "nobody", "k": 500})
+    attempt(f"{url}/v1/events", {"events": [{"user_id": "u", "item_id": "a", "timestamp": time.time()}]})
+    attempt(f"{url}/v1/items/zzz/similar")
 
 
 @needs_prometheus
@@ -117,7 +110,7 @@ def test_every_query_returns_data(prometheus: Scraped) -> None:
     empty = []
     for query in queries:
         asked = urllib.parse.urlencode({"query": query.replace("[$__rate_interval]", WINDOW)})
-        answer = call(f"{prometheus.url}/api/v1/query?{asked}")
+        answer = attempt(f"{prometheus.url}/api/v1/query?{asked}")
         found = [] if answer is None else [series["value"][1] for series in answer["data"]["result"]]
         if all(value == "NaN" for value in found):  # a quantile of a route nobody asked is NaN; of all routes, a fault
             empty.append(query)
@@ -130,7 +123,7 @@ def test_the_requests_are_counted(prometheus: Scraped) -> None:
     asked = urllib.parse.urlencode({"query": 'sum(intently_requests_total{status="404"})'})
     value, deadline = -1.0, time.monotonic() + 10
     while value != prometheus.refusals and time.monotonic() < deadline:
-        value = float(call(f"{prometheus.url}/api/v1/query?{asked}")["data"]["result"][0]["value"][1])
+        value = float(attempt(f"{prometheus.url}/api/v1/query?{asked}")["data"]["result"][0]["value"][1])
         time.sleep(0.2)
     assert value == prometheus.refusals
 

@@ -1,13 +1,10 @@
 """From a log to answers over HTTP: callers get the lists that were evaluated, and no accepted event is lost."""
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ import numpy as np
 import pytest
 
 from service.bundle.files import open_bundle
+from tests.http_calls import call, free_port
 from training.config import TrainingConfig
 from training.interactions import prepare
 from training.metrics import hit_rate, ranks
@@ -70,19 +68,6 @@ def serve(trained: tuple[Path, Path]) -> Iterator[Callable[[str], tuple[str, sub
     for process in running:
         process.terminate()
         process.wait(20)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def call(url: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return json.load(answer)
 
 
 def test_callers_get_the_lists_that_were_evaluated(

@@ -1,6 +1,5 @@
 """The service as real processes: ports, workers, metrics, signals, bundles that come later."""
 
-import json
 import os
 import re
 import shutil
@@ -13,25 +12,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.http_calls import call, free_port
+
 REQUESTS = 40
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def call(url: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        text = answer.read().decode()
-    return json.loads(text) if text.startswith("{") else text
 
 
 def eventually(check: Callable[[], bool], seconds: float = 20) -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from training.config import TrainingConfig
-from training.pipeline import run_training
+from training.distributed import Ranks
+from training.pipeline import build_trainer, run_training
+from training.prepared import load_prepared
 from training.run_log import read_lines
 
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -52,3 +55,9 @@ def test_two_ranks_have_the_losses_of_one(prepared: Path, tmp_path: Path, method
     for alone, together in zip(*(read_lines(tmp_path / work / "log.jsonl") for work in ("one", "two")), strict=True):
         assert together["losses"] == pytest.approx(alone["losses"], rel=1e-3), alone["epoch"]
         assert together["validation"]["NDCG@20"] == pytest.approx(alone["validation"]["NDCG@20"], abs=0.01)
+
+
+def test_candidates_of_one_batch_are_not_spread_over_ranks(prepared: Path, tmp_path: Path) -> None:
+    config = TrainingConfig(method="dssrec", next_item_loss="in_batch")
+    with pytest.raises(ValueError, match="in_batch takes the items of one process"):
+        build_trainer(config, load_prepared(prepared), tmp_path, torch.device("cpu"), Ranks(0, 2))
