@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from intents import intents
 from reproduction import is_temporal, reproduction
 
 RESULTS = Path(__file__).parent / "results"
@@ -20,6 +21,7 @@ def main() -> None:
     lines = [json.loads(line) for path in sorted(RESULTS.glob("*.jsonl")) for line in path.read_text().splitlines()]
     parts = ["# Benchmarks", "Rendered by `make render` from `benchmarks/results`; every row names its command."]
     parts.append(reproduction(lines))
+    parts.append(intents(lines))
     ranked = [line for line in lines if "HR@20" in line.get("metrics", {}) and "configuration" not in line]
     ranked = [line for line in ranked if not is_temporal(line)]
     parts.append(accuracy_table(newest(ranked)))

@@ -30,6 +30,9 @@ class LoopOptions(BaseModel):
     weight_decay: float = Field(default=0.0, ge=0)
     max_epochs: int = Field(default=200, ge=1)
     patience: int = Field(default=10, ge=1, description="epochs without a better validation NDCG@20 before stopping")
+    item_start: Literal["random", "cooccurrence"] = Field(
+        default="random", description="item vectors before the first epoch: N(0, .02), or factors of the co-occurrence"
+    )
     evaluate_every: int = Field(default=1, ge=1, description="epochs between validations")
     noise: float = Field(default=0.0, ge=0, le=1, description="share of training items replaced by uniform random ones")
 

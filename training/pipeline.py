@@ -15,6 +15,7 @@ from training.curves import draw_curves, validation_curve
 from training.distributed import Ranks, joined
 from training.evaluation import top_rows_of_method
 from training.intent_report import described, true_labels
+from training.item_start import start_at_cooccurrence
 from training.loop import Outcome, Trainer
 from training.metrics import evaluate_lists
 from training.prepared import PreparedDataset, load_prepared
@@ -122,8 +123,11 @@ def build_trainer(
         ranks=ranks,
     )
     validation = held_out(dataset, "validation")
+    method = build(config.method, items, config.encoder, config.objective, config.options)
+    if config.training.item_start == "cooccurrence":
+        start_at_cooccurrence(method.encoder, training)
     return Trainer(
-        method=build(config.method, items, config.encoder, config.objective, config.options).to(device),
+        method=method.to(device),
         batches=batches,
         training=training,
         validate=lambda method: measure(method, validation, dataset, device),

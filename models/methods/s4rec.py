@@ -61,9 +61,9 @@ class S4Rec(IntentMethod):
     Where the paper is silent we chose: z is the mean over the real positions. Clustering compares unit vectors, the
     Sinkhorn plan has SwAV's epsilon and iterations; the contrast and the distillation take z as it is. L_clust and
     L_Adv look at the sequence itself, L_SCL and L_CKD at its two views. The own intent h(u) is the nearest prototype
-    of the sequence. The prototype gets no gradient as a teacher. Gradient reversal has factor .1: at 1 the encoder
-    runs ahead of the classifier, and length comes to dominate the vectors that should forget it (R^2 .37 against .01
-    on a planted log). `crop` keeps a contiguous fifth, as in ICLRec. The intent_weights are p of eq. 3.
+    of the sequence. The prototype gets no gradient as a teacher. Gradient reversal has factor .1, so that
+    the encoder does not run ahead of the classifier that it must deceive. `crop` keeps a contiguous fifth, as in
+    ICLRec. The intent_weights are p of eq. 3.
     """
 
     Options = S4RecOptions
