@@ -96,6 +96,8 @@ def experiments(dataset: str) -> list[Experiment]:
     ]
     defaults = [Experiment(DEFAULT, "sasrec", "sasrec", seeds=several)]
     defaults += [replace(defaults[0], row=name, configuration=name, against="sasrec") for name in METHODS[:-1]]
+    if dataset == "beauty":
+        defaults += default_parts()
     ablations = iclrec_ablations() + elcrec_ablations() if dataset in ("beauty", "sports", "toys", "yelp") else []
     if dataset == "beauty":
         ablations += s4rec_ablations() + dssrec_ablations() + sensitivity(dataset) + noise()
@@ -114,6 +116,19 @@ def ablation(method: str, rows: dict[str, tuple[str, ...]], published: dict[str,
             against=whole.name if settings else None,
         )
         for row, settings in rows.items()
+    ]
+
+
+def default_parts() -> list[Experiment]:
+    """What each part of a default configuration is worth: one left out at a time."""
+    parts = {
+        "contrasts": ("options.intent_weight=0", "options.sequence_weight=0"),
+        "contrast of shared next items": ("shared_next_item_weight=0",),
+        "start at co-occurrence": ("training.item_start=random",),
+    }
+    return [
+        Experiment(DEFAULT, f"iclrec w/o {part}", "iclrec", settings, against="iclrec")
+        for part, settings in parts.items()
     ]
 
 
