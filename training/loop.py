@@ -87,7 +87,8 @@ class Trainer:
         self._refresh_intents(progress.epoch)
         clustered = time.perf_counter()
         torch.manual_seed(draws + self.ranks.rank * 1_000_003)  # dropout and views differ between ranks
-        with mixed_precision(self.method.encoder, self.device) if self.device.type == "cuda" else nullcontext():
+        mixed = self.options.precision == "auto" and self.device.type == "cuda"
+        with mixed_precision(self.method.encoder, self.device) if mixed else nullcontext():
             losses = self._steps(learner, optimizer, draws, bar)
         trained = time.perf_counter()
         progress.epoch += 1

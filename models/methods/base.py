@@ -33,11 +33,12 @@ class Objective:
 
     `bce`: one sampled negative. `ce`: softmax over the catalogue, over a sample of it where it is very large.
     `in_batch`: softmax over the batch's next items (DSSRec eq. 6). With `shared_weight`, histories that led to the
-    same next item are contrasted with the others (ICSRec).
+    same next item are contrasted with the others (ICSRec). The softmax over the catalogue multiplies in `softmax_in`.
     """
 
     next_item_loss: NextItemLoss = "ce"
     shared_weight: float = 0.0
+    softmax_in: torch.dtype = torch.float32
 
 
 class Batch(NamedTuple):
@@ -131,7 +132,7 @@ def next_item_terms(
     encoder: SequenceEncoder, vectors: Tensor, packing: Packing, batch: Batch, objective: Objective
 ) -> dict[str, Tensor]:
     """{"next_item"}, and {"shared_next_item"} where partners are given: position vectors (T + 1, D) -> scalars."""
-    terms = {"next_item": next_item(encoder, vectors[:-1, None], batch, objective.next_item_loss)}
+    terms = {"next_item": next_item(encoder, vectors[:-1, None], batch, objective)}
     return terms | shared_next_item_terms(encoder, vectors, packing, batch, objective)
 
 
@@ -146,9 +147,9 @@ def shared_next_item_terms(
     return {"shared_next_item": objective.shared_weight * contrast}
 
 
-def next_item(encoder: SequenceEncoder, query_vectors: Tensor, batch: Batch, loss: NextItemLoss) -> Tensor:
+def next_item(encoder: SequenceEncoder, query_vectors: Tensor, batch: Batch, objective: Objective) -> Tensor:
     """The loss of every position (T, Q, D), normalised by a constant so that long batches weigh more."""
-    items = encoder.item_vectors()
+    items, loss = encoder.item_vectors(), objective.next_item_loss
     if loss == "bce":
         total = binary_cross_entropy(query_vectors, items, batch.targets, batch.negatives)
     elif loss == "in_batch":
@@ -158,5 +159,5 @@ def next_item(encoder: SequenceEncoder, query_vectors: Tensor, batch: Batch, los
         sampled = torch.randint(1, len(items) + 1, (SAMPLED_ITEMS,), device=items.device)
         total = sampled_cross_entropy(query_vectors, items, batch.targets, sampled)
     else:
-        total = cross_entropy(query_vectors, items, batch.targets)
+        total = cross_entropy(query_vectors, items, batch.targets, products_in=objective.softmax_in)
     return total / batch.mean_targets

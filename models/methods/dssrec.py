@@ -64,7 +64,7 @@ class DSSRec(IntentMethod):
         vectors, packing = self.encoder(batch.rows, batch.lengths)
         past = self.layer.every_position(vectors, packing)[:-1]  # (T, K, D)
         scaled = past / math.sqrt(past.shape[2])
-        terms = {"next_item": next_item(self.encoder, scaled, batch, self.objective.next_item_loss)}
+        terms = {"next_item": next_item(self.encoder, scaled, batch, self.objective)}
         terms |= shared_next_item_terms(self.encoder, vectors, packing, batch, self.objective)
         if self.options.seq2seq_weight:
             terms["seq2seq"] = self.options.seq2seq_weight * self._seq2seq(past, batch)

@@ -43,6 +43,19 @@ def test_chunks_change_neither_value_nor_gradient(monkeypatch: pytest.MonkeyPatc
     torch.testing.assert_close(torch.autograd.grad(chunked, (vectors, items)), wanted)
 
 
+def test_products_in_bfloat16_change_loss_and_gradient_by_its_rounding_alone() -> None:
+    """Eight bits of precision; sums over many items and positions lose less."""
+    torch.manual_seed(0)
+    vectors, items = torch.randn(64, 1, 32, requires_grad=True), torch.randn(1000, 32, requires_grad=True)
+    targets = torch.randint(1, 1001, (64,))
+    losses = [cross_entropy(vectors, items, targets, products_in=kind) for kind in (torch.float32, torch.bfloat16)]
+    assert losses[1].item() == pytest.approx(losses[0].item(), rel=2e-3)
+    exact, rounded = (torch.autograd.grad(loss, (vectors, items)) for loss in losses)
+    for wanted, found in zip(exact, rounded, strict=True):
+        assert found.dtype == torch.float32
+        assert 0 < (found - wanted).norm() < 0.01 * wanted.norm()
+
+
 def test_info_nce_of_two_orthogonal_pairs() -> None:
     """Each view sees its partner at 1 and two strangers at 0: -ln(e / (e + 2)) in each direction."""
     assert info_nce(torch.eye(2), torch.eye(2)).item() == pytest.approx(2 * log((e + 2) / e), rel=1e-6)
