@@ -10,7 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.dropout import Dropout
 from models.packing import Packing, pack_index
+
+STEP = 256  # training rounds the number of positions up to a multiple: kernels are prepared once for each shape
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Block(nn.Module):
         self.expand = nn.Linear(width, 4 * width)
         self.contract = nn.Linear(4 * width, width)
         self.feed_forward_norm = nn.LayerNorm(width, eps=1e-12)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
 
     def forward(self, vectors: Tensor, packing: Packing) -> Tensor:
         """(T + 1, D) -> (T + 1, D)."""
@@ -61,7 +64,7 @@ class Block(nn.Module):
     def _attend(self, vectors: Tensor, packing: Packing) -> Tensor:
         """Causal attention inside each sequence; what lies behind a sequence in the square is never looked at."""
         batch, width = packing.square.shape
-        qkv = self.qkv(vectors)[packing.square].reshape(batch, width, 3, self.heads, -1)
+        qkv = self.qkv(vectors)[packing.square].float().reshape(batch, width, 3, self.heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, heads, W, D / heads)
         dropout = self.attention_dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
@@ -78,7 +81,7 @@ class SequenceEncoder(nn.Module):
         self.item_embedding = nn.Embedding(items + 2, options.hidden, padding_idx=0)
         self.position_embedding = nn.Embedding(options.max_length, options.hidden)
         self.norm = nn.LayerNorm(options.hidden, eps=1e-12)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
         self.blocks = nn.ModuleList(Block(options) for _ in range(options.layers))
         self.apply(_initialise)
 
@@ -97,12 +100,15 @@ class SequenceEncoder(nn.Module):
         The spare vector at the end belongs to no sequence. Drop it with [:-1].
         """
         packing = pack_index(rows, lengths)
-        with_spare = torch.cat([rows, rows.new_zeros(1)])
-        recency = packing.recency.clamp(max=self.max_length - 1)
+        positions = packing.slots.shape[0]
+        extra = -positions % STEP if self.training else 0
+        with_spare = torch.cat([rows, rows.new_zeros(1 + extra)])
+        recency = F.pad(packing.recency.clamp(max=self.max_length - 1), (0, extra))
         vectors = self.dropout(self.norm(self.item_embedding(with_spare) + self.position_embedding(recency)))
+        padded = packing._replace(slots=F.pad(packing.slots, (0, extra)))
         for block in self.blocks:
-            vectors = block(vectors, packing)
-        return vectors, packing
+            vectors = block(vectors, padded)
+        return vectors[:positions], packing
 
 
 def last_vectors(vectors: Tensor, packing: Packing) -> Tensor:

@@ -34,7 +34,7 @@ class LoopOptions(BaseModel):
         default="random", description="item vectors before the first epoch: N(0, .02), or factors of the co-occurrence"
     )
     precision: Literal["auto", "float32"] = Field(
-        default="auto", description="auto: bfloat16 in the softmax over the catalogue, where the device multiplies it"
+        default="auto", description="of the products of a step: auto is bfloat16 where the device multiplies it"
     )
     evaluate_every: int = Field(default=1, ge=1, description="epochs between validations")
     noise: float = Field(default=0.0, ge=0, le=1, description="share of training items replaced by uniform random ones")

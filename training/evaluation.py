@@ -22,11 +22,14 @@ def top_rows_of_method(method: IntentMethod, split: Split, device: torch.device)
     method.eval()
     items = method.encoder.item_vectors()
     lists = np.zeros((len(split.targets), DEPTH), dtype=np.int64)
+    buffer = items.new_empty(BATCH, len(items))  # one for all batches: fresh pages cost as much as the product
     for numbers, rows, lengths in packed_batches(
         split.histories, max_length=method.encoder.max_length, batch_size=BATCH, device=device
     ):
-        queries = method.encode(rows, lengths).query_vectors
-        scores = torch.stack([query @ items.T for query in queries.unbind(1)]).amax(0)
+        first, *others = method.encode(rows, lengths).query_vectors.unbind(1)
+        scores = torch.mm(first, items.T, out=buffer[: len(first)])
+        for query in others:
+            torch.maximum(scores, query @ items.T, out=scores)
         users, seen = _seen(split.histories, numbers)
         scores[users.to(device), seen.to(device) - 1] = float("-inf")
         depth = min(DEPTH, scores.shape[1])

@@ -17,7 +17,7 @@ from training.batches import TrainingBatches
 from training.config import LoopOptions
 from training.distributed import Ranks
 from training.evaluation import all_sequence_vectors
-from training.precision import mixed_precision
+from training.precision import mixed_precision, multiplies_bfloat16
 from training.run_log import EpochBar
 from training.sequences import Sequences
 
@@ -87,8 +87,8 @@ class Trainer:
         self._refresh_intents(progress.epoch)
         clustered = time.perf_counter()
         torch.manual_seed(draws + self.ranks.rank * 1_000_003)  # dropout and views differ between ranks
-        mixed = self.options.precision == "auto" and self.device.type == "cuda"
-        with mixed_precision(self.method.encoder, self.device) if mixed else nullcontext():
+        mixed = self.options.precision == "auto" and multiplies_bfloat16(self.device)
+        with mixed_precision(self.method, self.device) if mixed else nullcontext():
             losses = self._steps(learner, optimizer, draws, bar)
         trained = time.perf_counter()
         progress.epoch += 1

@@ -1,7 +1,7 @@
 """The whole path from a prepared dataset to a published bundle, one step a line."""
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from training.intent_report import described, true_labels
 from training.item_start import start_at_cooccurrence
 from training.loop import Outcome, Trainer
 from training.metrics import evaluate_lists
-from training.precision import softmax_type
 from training.prepared import PreparedDataset, load_prepared
 from training.publish import Published, publish
 from training.sequences import Split, SplitName, held_out, training_counts, training_sequences, with_noise
@@ -124,10 +123,7 @@ def build_trainer(
         ranks=ranks,
     )
     validation = held_out(dataset, "validation")
-    objective = config.objective
-    if config.training.precision == "auto":
-        objective = replace(objective, softmax_in=softmax_type(device))
-    method = build(config.method, items, config.encoder, objective, config.options)
+    method = build(config.method, items, config.encoder, config.objective, config.options)
     if config.training.item_start == "cooccurrence":
         start_at_cooccurrence(method.encoder, training)
     return Trainer(

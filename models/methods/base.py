@@ -70,6 +70,7 @@ class IntentMethod(nn.Module, ABC):
     post_hoc: ClassVar[bool] = False  # the intents are found after training, not by it
     query_vectors: int = 1  # Q of its Encoding
     encoder: SequenceEncoder
+    objective: Objective
 
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:

@@ -128,7 +128,7 @@ def test_mixed_precision_changes_losses_little_and_leaves_no_trace(name: str) ->
         return {term: value.item() for term, value in method(batch()).items()}
 
     exact, vectors = losses(), method.encoder(*histories())[0]
-    with mixed_precision(method.encoder, torch.device("cpu")):
+    with mixed_precision(method, torch.device("cpu")):
         assert losses() == pytest.approx(exact, rel=0.02, abs=0.02)
         rounded = method.encoder(*histories())[0]
         assert rounded.dtype == torch.float32
