@@ -40,7 +40,7 @@ def train_in_two_processes(prepared: Path, folder: Path, config: TrainingConfig)
 
 @pytest.mark.parametrize(("method", "options"), CASES, ids=[name for name, _ in CASES])
 def test_two_ranks_have_the_losses_of_one(prepared: Path, tmp_path: Path, method: str, options: dict[str, Any]) -> None:
-    """300 sequences in global batches of 60, no dropout, augmentation or rounding: what is drawn is drawn for all ranks."""
+    """300 sequences in global batches of 60; no dropout, view or rounding: what is drawn is drawn for all ranks."""
     config = TrainingConfig.model_validate(
         {
             "method": method,
