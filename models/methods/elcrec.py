@@ -63,7 +63,8 @@ class ELCRec(IntentMethod):
 
     L = L_next + .1 (L_seq-cl + L_intent-cl) + alpha L_cluster (eq. 7). The sequence vector is the mean over the real
     positions, where eq. 2 concatenates them. Centres start at the K-means of the untrained encoder and are used at
-    unit length. The intent_weights are the softmax of cosine / .1 between sequence vector and centres.
+    unit length. L_intent-cl takes the views at unit length too (Algorithm 1, line 12), else every view ends on top of
+    its nearest centre. The intent_weights are the softmax of cosine / .1 between sequence vector and centres.
     """
 
     Options = ELCRecOptions
@@ -100,8 +101,7 @@ class ELCRec(IntentMethod):
         options, centres = self.options, self.prototypes()
         intents = nearest(F.normalize(views, dim=1).detach(), centres.detach())[0]
         first, second = comparable(self._fused(views, centres[intents]), options.similarity).chunk(2)
-        compared = comparable(views, options.similarity)
-        own = all_prototypes_contrast(compared, centres, intents, temperature=options.temperature)
+        own = all_prototypes_contrast(F.normalize(views, dim=1), centres, intents, temperature=options.temperature)
         return {
             "sequence_contrast": options.contrast_weight * info_nce(first, second, temperature=options.temperature),
             "intent_contrast": options.contrast_weight * 2 * own,
