@@ -20,7 +20,7 @@ class CL4SRecOptions:
     num_intents: int = 64
     sequence_weight: float = 0.1  # lambda
     temperature: float = 1.0
-    similarity: Similarity = "dot"
+    similarity: Similarity = "dot"  # of the views of a sequence
     augmentations: tuple[Operation, ...] = CL4SREC
 
     def __post_init__(self) -> None:

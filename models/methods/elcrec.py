@@ -42,7 +42,7 @@ class ELCRecOptions:
     cluster_teaches_encoder: bool = False
     fusion: Fusion = "shift"
     temperature: float = 1.0
-    similarity: Similarity = "dot"
+    similarity: Similarity = "dot"  # of the views of a sequence
     momentum: float = 0.0
     patience: int = 50
     augmentations: tuple[Operation, ...] = CL4SREC

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.augmentation import CL4SREC, Operation, check_operations
@@ -27,7 +28,7 @@ class ICLRecOptions:
     intent_weight: float = 0.1  # lambda
     sequence_weight: float = 0.1  # beta
     temperature: float = 1.0
-    similarity: Similarity = "dot"
+    similarity: Similarity = "dot"  # of the views of a sequence
     mitigate_false_negatives: bool = True
     augmentations: tuple[Operation, ...] = CL4SREC
 
@@ -46,7 +47,8 @@ class ICLRecOptions:
 class ICLRec(IntentMethod):
     """Chen et al., Intent Contrastive Learning for Sequential Recommendation (WWW 2022).
 
-    L = L_next + lambda L_ICL + beta L_SeqCL (eq. 18). The sequence vector is the mean over the real positions.
+    L = L_next + lambda L_ICL + beta L_SeqCL (eq. 18). The sequence vector is the mean over the real positions. L_ICL
+    compares it with the prototypes at unit length, as the paper's Gaussians with L2 normalisation ask (eq. 12).
     The intent_weights are the softmax of cosine / .1 between it and the K-means prototypes of the first K.
     """
 
@@ -70,16 +72,16 @@ class ICLRec(IntentMethod):
         if not (options.sequence_weight or options.intent_weight):
             return terms
         vectors = mean_vectors(*encode_views(self.encoder, batch.rows, batch.lengths, options.augmentations))
-        views = comparable(vectors, options.similarity).chunk(2)
         if options.sequence_weight:
-            contrast = info_nce(*views, temperature=options.temperature)
+            contrast = info_nce(*comparable(vectors, options.similarity).chunk(2), temperature=options.temperature)
             terms["sequence_contrast"] = options.sequence_weight * contrast
         if options.intent_weight:
+            views = F.normalize(vectors, dim=1).chunk(2)
             terms["intent_contrast"] = options.intent_weight * self._intent_contrast(views, batch)
         return terms
 
     def _intent_contrast(self, views: tuple[Tensor, ...], batch: Batch) -> Tensor:
-        """Eqs. 15-17: both views, averaged over the several K."""
+        """Eqs. 15-17: both views (B, D) at unit length, averaged over the several K."""
         losses = [
             prototype_contrast(
                 view,

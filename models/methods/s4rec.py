@@ -37,7 +37,7 @@ class S4RecOptions:
     reversal: float = 0.1  # factor of the reversed gradient
     cluster_temperature: float = 0.1  # tau1
     contrast_temperature: float = 1.0  # tau2
-    similarity: Similarity = "dot"
+    similarity: Similarity = "dot"  # of the views of a sequence
     distillation_temperature: float = 1.0  # tau3
     sinkhorn_epsilon: float = 0.05
     sinkhorn_iterations: int = 3
