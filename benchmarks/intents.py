@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from reproduction import header, row
+
 Line = dict[str, Any]
 COLUMNS = {
     "intents": ("K", "{:.0f}"),
@@ -26,15 +28,14 @@ def intents(lines: list[Line]) -> str:
     found = [line for line in lines if "configuration" in line and line.get("split") == "test"]
     found = [line for line in found if line.get("intent_report")]
     newest = {(line["dataset"], line["configuration"], *line["settings"]): line for line in found}
-    header = ["dataset", "configuration", *(title for title, _ in COLUMNS.values())]
-    rows = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    rows += [row(newest[key]) for key in sorted(newest)]
+    rows = header(("dataset", "configuration", *(title for title, _ in COLUMNS.values())))
+    rows += [report_row(newest[key]) for key in sorted(newest)]
     return "\n\n".join(["## Intents", WORDS, "\n".join(rows)])
 
 
-def row(line: Line) -> str:
+def report_row(line: Line) -> str:
     """The report of a run; a cell is empty where the report has no such entry."""
     report = line["intent_report"]
     cells = [form.format(report[name]) if name in report else "" for name, (_, form) in COLUMNS.items()]
     settings = "".join(f" `{setting}`" for setting in line["settings"])
-    return "| " + " | ".join([line["dataset"], f"{line['configuration']}{settings}", *cells]) + " |"
+    return row(line["dataset"], f"{line['configuration']}{settings}", *cells)

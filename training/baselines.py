@@ -81,10 +81,8 @@ def _neighbours(training: Sequences, items: int, window: int) -> Tensor:
 
 def _pairs(training: Sequences, items: int, window: int) -> Iterator[tuple[Integers, np.ndarray]]:
     """For each distance, the pairs (i, j) and (j, i) of different items as keys i * V + j, with their weights."""
-    owners = np.repeat(np.arange(len(training)), training.lengths)
     for distance in range(1, window + 1):
-        together = owners[:-distance] == owners[distance:]
-        left, right = training.rows[:-distance][together] - 1, training.rows[distance:][together] - 1
+        left, right = (rows - 1 for rows in training.pairs(distance))
         left, right = left[different := left != right], right[different]
         keys = np.concatenate([left * items + right, right * items + left])
         forward = np.full(len(left), distance**-0.5)

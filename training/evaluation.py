@@ -22,7 +22,7 @@ def top_rows_of_method(method: IntentMethod, split: Split, device: torch.device)
     method.eval()
     items = method.encoder.item_vectors()
     lists = np.zeros((len(split.targets), DEPTH), dtype=np.int64)
-    buffer = items.new_empty(BATCH, len(items))  # one for all batches: fresh pages cost as much as the product
+    buffer = items.new_empty(BATCH, len(items))  # one for all batches: fresh pages cost time
     for numbers, rows, lengths in packed_batches(
         split.histories, max_length=method.encoder.max_length, batch_size=BATCH, device=device
     ):

@@ -39,11 +39,9 @@ def cooccurrence_vectors(training: Sequences, items: int, width: int) -> Tensor:
 
 def _cooccurrences(training: Sequences, items: int) -> sparse.csr_array:
     """How often, and how near, each two items were together: symmetric (V, V)."""
-    owners = np.repeat(np.arange(len(training)), training.lengths)
     counts = sparse.csr_array((items, items))
     for distance in range(1, WINDOW + 1):
-        together = owners[:-distance] == owners[distance:]
-        left, right = training.rows[:-distance][together] - 1, training.rows[distance:][together] - 1
+        left, right = (rows - 1 for rows in training.pairs(distance))
         counts += sparse.csr_array((np.full(len(left), 1 / distance), (left, right)), shape=(items, items))
     return sparse.csr_array(counts + counts.T)
 

@@ -33,6 +33,12 @@ class Sequences:
         start = self.starts[number]
         return self.rows[start : start + self.lengths[number]]
 
+    def pairs(self, distance: int) -> tuple[Integers, Integers]:
+        """The rows of all two items of one sequence that are `distance` steps apart, the older first; not after `newest`."""
+        owners = np.repeat(np.arange(len(self)), self.lengths)
+        together = owners[:-distance] == owners[distance:]
+        return self.rows[:-distance][together], self.rows[distance:][together]
+
     def newest(self, max_length: int) -> "Sequences":
         """The same sequences, each cut to its newest items."""
         kept = np.minimum(self.lengths, max_length)
