@@ -34,7 +34,7 @@ class Sequences:
         return self.rows[start : start + self.lengths[number]]
 
     def pairs(self, distance: int) -> tuple[Integers, Integers]:
-        """The rows of all two items of one sequence that are `distance` steps apart, the older first; not after `newest`."""
+        """The rows of any two items of a sequence `distance` steps apart, the older first; not after `newest`."""
         owners = np.repeat(np.arange(len(self)), self.lengths)
         together = owners[:-distance] == owners[distance:]
         return self.rows[:-distance][together], self.rows[distance:][together]
