@@ -4,11 +4,13 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from models.disentangling import DisentanglingLayer
-from models.encoder import SequenceEncoder
+from models.encoder import SequenceEncoder, mean_vectors
 from models.losses.latent_seq2seq import latent_seq2seq
+from models.losses.online_cluster import online_cluster
 from models.methods.base import (
     Batch,
     Encoding,
@@ -24,11 +26,16 @@ from models.packing import reverse_each
 
 @dataclass(frozen=True)
 class DSSRecOptions:
-    """`kept_share` is the paper's lambda. Its ablation without seq2seq: `seq2seq_weight: 0`."""
+    """`kept_share` is the paper's lambda. Its ablation without seq2seq: `seq2seq_weight: 0`.
+
+    `cluster_weight` is ours: online clustering as in S4Rec teaches the prototypes to share the sequences evenly. The
+    paper's losses alone leave nearly all sequences to one category.
+    """
 
     num_intents: int = 4
     seq2seq_weight: float = 1.0
     kept_share: float = 0.5
+    cluster_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if self.num_intents < 1:
@@ -42,9 +49,9 @@ class DSSRec(IntentMethod):
     """Ma et al., Disentangled Self-Supervision in Sequential Recommenders (KDD 2020).
 
     L = L_seq2item + L_seq2seq (eq. 7), trained jointly from the start. seq2item is the next-item loss over the best
-    of K query vectors; eq. 6 itself is `next_item_loss: in_batch`. For seq2seq as many positions as there are
-    sequences are drawn from the batch, uniformly over all (user, t) pairs. The paper's encoder has a single head.
-    An item's score is the best of its K inner products. The intent_weights are sum_i p(k|i) p(i).
+    of K query vectors; eq. 6 itself, with its division by sqrt D, is `next_item_loss: in_batch`. For seq2seq as many
+    positions as there are sequences are drawn from the batch, uniformly over all (user, t) pairs. The paper's encoder
+    has a single head. An item's score is the best of its K inner products. The intent_weights are sum_i p(k|i) p(i).
     """
 
     Options = DSSRecOptions
@@ -60,14 +67,19 @@ class DSSRec(IntentMethod):
         self.query_vectors = options.num_intents
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """{"next_item", "seq2seq"}."""
+        """{"next_item", "seq2seq", "cluster"}, without those of weight 0."""
+        options = self.options
         vectors, packing = self.encoder(batch.rows, batch.lengths)
         past = self.layer.every_position(vectors, packing)[:-1]  # (T, K, D)
-        scaled = past / math.sqrt(past.shape[2])
-        terms = {"next_item": next_item(self.encoder, scaled, batch, self.objective)}
+        queries = past / math.sqrt(past.shape[2]) if self.objective.next_item_loss == "in_batch" else past
+        terms = {"next_item": next_item(self.encoder, queries, batch, self.objective)}
         terms |= shared_next_item_terms(self.encoder, vectors, packing, batch, self.objective)
-        if self.options.seq2seq_weight:
-            terms["seq2seq"] = self.options.seq2seq_weight * self._seq2seq(past, batch)
+        if options.seq2seq_weight:
+            terms["seq2seq"] = options.seq2seq_weight * self._seq2seq(past, batch)
+        if options.cluster_weight:
+            sequences = self.layer.norm_vector(mean_vectors(vectors, packing))
+            clustered = online_cluster(F.normalize(sequences, dim=1), F.normalize(self.prototypes(), dim=1))
+            terms["cluster"] = options.cluster_weight * clustered
         return terms
 
     def _seq2seq(self, past: Tensor, batch: Batch) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from models.encoder import EncoderOptions
 from models.methods import METHODS, Batch, Histories, IntentMethod, Objective, build
-from models.methods.base import NextItemLoss
+from models.methods.base import NextItemLoss, next_item
 from training.export import export_encoder
 from training.precision import mixed_precision
 
@@ -188,6 +188,7 @@ def test_options_are_frozen_and_unknown_ones_are_refused() -> None:
         ("s4rec", {"clustering": "kmeans"}, {"adversary", "sequence_contrast", "distillation"}),
         ("dssrec", {}, {"seq2seq"}),
         ("dssrec", {"seq2seq_weight": 0}, set()),
+        ("dssrec", {"cluster_weight": 0.1}, {"seq2seq", "cluster"}),
     ],
 )
 def test_every_ablation_of_the_papers_is_an_option(name: str, options: dict[str, Any], terms: set[str]) -> None:
@@ -203,7 +204,8 @@ def test_terms_teach_only_what_they_should() -> None:
         learners = learns_from(s4rec, term)
         assert classifier & learners == (classifier if term == "adversary" else set()), term
         assert ("vectors" in learners) == (term in ("cluster", "sequence_contrast")), term
-    dssrec = make("dssrec")
+    dssrec = make("dssrec", cluster_weight=0.1)
+    assert "layer.centres" in learns_from(dssrec, "cluster")
     assert "layer.label_bias" in learns_from(dssrec, "seq2seq")
     assert "layer.label_bias" not in learns_from(dssrec, "next_item")
     assert learns_from(make("elcrec", cluster_teaches_encoder=True), "cluster") > {"centres"}
@@ -243,6 +245,17 @@ def test_elcrec_centres_follow_their_sequences_by_momentum_and_idle_ones_restart
     torch.testing.assert_close(built.prototypes()[1], torch.eye(16)[1])
     built._follow(seen)
     torch.testing.assert_close(built.prototypes()[1], seen[0])
+
+
+def test_only_eq_6_of_dssrec_divides_the_logits_by_the_root_of_the_width() -> None:
+    in_batch: Any = make("dssrec", "in_batch").eval()
+    full: Any = make("dssrec").eval()
+    rows, lengths = histories()
+    one = batch()._replace(partners=None, targets=torch.arange(len(rows)) % ITEMS + 1, mean_targets=1.0)
+    queries = full.layer.every_position(*full.encoder(rows, lengths))[:-1]
+    for built, scale in ((in_batch, 4.0), (full, 1.0)):
+        expected = next_item(built.encoder, queries / scale, one, built.objective)
+        torch.testing.assert_close(built(one)["next_item"], expected)
 
 
 def test_dssrec_reads_the_future_backwards_up_to_each_position() -> None:
