@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from models.dropout import Dropout
 from models.packing import Packing
 
 
@@ -15,10 +16,11 @@ class DisentanglingLayer(nn.Module):
     p(i)   = softmax_i(key_i . query / sqrt D),  key_i = key~_i + ReLU(W key~_i + b),  key~_i = LN3(a_i + z_i),
              query = LN4(a_t + z_t + b')
     phi_k  = LN5(beta_k + sum_i p(k|i) p(i) z_i), with one set of beta for inputs and one for labels
-    Positions a_i count from the newest item, like the encoder's.
+    Positions a_i count from the newest item, like the encoder's. What phi_k collects may suffer dropout before LN5;
+    the paper has none.
     """
 
-    def __init__(self, hidden: int, intents: int, max_length: int) -> None:
+    def __init__(self, hidden: int, intents: int, max_length: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.scale = 1 / math.sqrt(hidden)
         self.max_length = max_length
@@ -30,6 +32,7 @@ class DisentanglingLayer(nn.Module):
         self.norm_vector, self.norm_centre, self.norm_key, self.norm_query, self.norm_intent = (
             nn.LayerNorm(hidden) for _ in range(5)
         )
+        self.dropout = Dropout(dropout)
         self.input_bias = nn.Parameter(torch.randn(intents, hidden) * self.scale)  # beta of inputs
         self.label_bias = nn.Parameter(torch.randn(intents, hidden) * self.scale)  # beta of labels
 
@@ -73,5 +76,6 @@ class DisentanglingLayer(nn.Module):
         return memberships
 
     def _intents(self, collected: Tensor, label: bool) -> Tensor:
-        intents: Tensor = self.norm_intent(collected + (self.label_bias if label else self.input_bias))
+        bias = self.label_bias if label else self.input_bias
+        intents: Tensor = self.norm_intent(bias + self.dropout(collected))
         return intents

@@ -28,20 +28,24 @@ from models.packing import reverse_each
 class DSSRecOptions:
     """`kept_share` is the paper's lambda. Its ablation without seq2seq: `seq2seq_weight: 0`.
 
-    `cluster_weight` is ours: online clustering as in S4Rec teaches the prototypes to share the sequences evenly. The
-    paper's losses alone leave nearly all sequences to one category.
+    Two are ours. `cluster_weight`: online clustering as in S4Rec teaches the prototypes to share the sequences evenly;
+    the paper's losses alone leave nearly all sequences to one category. `intent_dropout`: of what each category
+    collects from the history.
     """
 
     num_intents: int = 4
     seq2seq_weight: float = 1.0
     kept_share: float = 0.5
     cluster_weight: float = 0.0
+    intent_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if self.num_intents < 1:
             raise ValueError(f"num_intents must be at least 1, got {self.num_intents}")
         if not 0 < self.kept_share <= 1:
             raise ValueError(f"kept_share must be in (0, 1], got {self.kept_share}")
+        if not 0 <= self.intent_dropout < 1:
+            raise ValueError(f"intent_dropout must be in [0, 1), got {self.intent_dropout}")
 
 
 @register("dssrec")
@@ -63,7 +67,7 @@ class DSSRec(IntentMethod):
         self.objective = objective
         self.options = options
         hidden = encoder.item_embedding.embedding_dim
-        self.layer = DisentanglingLayer(hidden, options.num_intents, encoder.max_length)
+        self.layer = DisentanglingLayer(hidden, options.num_intents, encoder.max_length, options.intent_dropout)
         self.query_vectors = options.num_intents
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:

@@ -258,6 +258,18 @@ def test_only_eq_6_of_dssrec_divides_the_logits_by_the_root_of_the_width() -> No
         torch.testing.assert_close(built(one)["next_item"], expected)
 
 
+def test_dssrec_drops_what_a_category_collects_in_training_alone() -> None:
+    built: Any = make("dssrec", intent_dropout=0.9)
+    rows, lengths = histories()
+    vectors, packing = built.eval().encoder(rows, lengths)
+    clean = built.layer.newest_position(vectors, packing)[0]
+    torch.testing.assert_close(clean, built.layer.newest_position(vectors, packing)[0])
+    built.layer.train()
+    assert not torch.allclose(clean, built.layer.newest_position(vectors, packing)[0])
+    with pytest.raises(ValueError, match="intent_dropout must be in"):
+        make("dssrec", intent_dropout=1.0)
+
+
 def test_dssrec_reads_the_future_backwards_up_to_each_position() -> None:
     """What seq2seq predicts at position t is the encoding of x_T ... x_t+1 alone."""
     built: Any = make("dssrec").eval()
