@@ -90,7 +90,6 @@ def open_for(path: Path, dataset: PreparedDataset) -> Bundle:
 
 
 def split_of(dataset: PreparedDataset, name: str) -> Split:
-    """The split of that name, as `--split` gives it. Raises ValueError for another."""
     """The split that a command names. Raises ValueError for another name."""
     for known in get_args(SplitName):
         if name == known:
