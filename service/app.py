@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any
@@ -14,13 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service import telemetry
+from service.batching import MicroBatches
 from service.dependencies import Parts
 from service.errors import ServiceError, error_body, invalid_body
 from service.events import EventIntake
 from service.middleware import Guard
+from service.recommending import IN_LOOP, recommend
 from service.registry import Registry
 from service.routes import events, health, intents, items, recommendations, users
-from service.schemas import ErrorAnswer
+from service.schemas import ErrorAnswer, RecommendationRequest
 from service.settings import Settings
 from service.stores.opening import open_store
 
@@ -59,7 +61,11 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     store = open_store(settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout)
     registry = Registry(settings.bundle, threads=settings.threads)
     intake = EventIntake(store, settings.sequence_event_types, settings.future_tolerance)
-    app.state.parts = Parts(registry, store, intake)
+
+    async def answer(requests: Sequence[RecommendationRequest]) -> list[bytes]:
+        return await recommend(requests, registry.engine(), store)
+
+    app.state.parts = Parts(registry, store, intake, MicroBatches(answer, largest=IN_LOOP))
     await registry.refresh()
     watch = asyncio.create_task(registry.watch(settings.poll_seconds))
     try:

@@ -5,10 +5,12 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
+from service.batching import MicroBatches
 from service.engine import Engine
 from service.errors import StoreDownError
 from service.events import EventIntake
 from service.registry import Registry
+from service.schemas import RecommendationRequest
 from service.stores.base import Interaction, SequenceStore, StoreUnavailableError
 from service.telemetry import STORE_ERRORS, Stages
 
@@ -20,6 +22,7 @@ class Parts:
     registry: Registry
     store: SequenceStore
     intake: EventIntake
+    recommendations: MicroBatches[RecommendationRequest, bytes]  # one request -> its answer as JSON
 
 
 async def parts(request: Request) -> Parts:  # async, like `engine`: FastAPI sends others to a thread, per request
@@ -29,9 +32,10 @@ async def parts(request: Request) -> Parts:  # async, like `engine`: FastAPI sen
 
 
 WorkerParts = Annotated[Parts, Depends(parts)]
+BundleId = Annotated[str | None, Query(description="insist on one bundle")]
 
 
-async def engine(its: WorkerParts, bundle_id: Annotated[str | None, Query()] = None) -> Engine:
+async def engine(its: WorkerParts, bundle_id: BundleId = None) -> Engine:
     """The engine being served; `?bundle_id=` insists on one bundle."""
     return its.registry.engine(bundle_id)
 

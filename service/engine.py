@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import orjson
 
 from service.bundle.files import Bundle, open_bundle
 from service.errors import UnknownIntentError, UnknownItemError
 from service.fallback import PopularItems
-from service.inference.encoder import Encoding, Floats
-from service.inference.merge import merge
+from service.inference.encoder import Encoding
 from service.inference.recommender import Ranking, Recommender
-from service.inference.retrieval import set_threads
+from service.inference.retrieval import Mask, set_threads
 from service.schemas import IntentWeight, RankedItem, Source
 from service.telemetry import Stages
 
@@ -34,11 +34,12 @@ class Question:
 class Answer:
     """The engine's part of an answer."""
 
-    items: list[RankedItem]
+    ranking: Ranking
     source: Source
     intents: list[IntentWeight] = field(default_factory=list)
     unknown_items: list[str] = field(default_factory=list)
-    available: int | None = None
+    available: int | None = None  # given when fewer than k were possible
+    titles: bool = False
 
 
 class Engine:
@@ -54,6 +55,8 @@ class Engine:
         self._threads = threads
         self._recommender = Recommender(bundle, threads=threads)
         self._popular = PopularItems(bundle.popularity)
+        self.bundle_id_json = orjson.dumps(bundle.bundle_id)
+        self.item_json = [b'{"item_id":' + orjson.dumps(item.item_id) + b',"score":' for item in bundle.items]
 
     @classmethod
     def load(cls, path: Path, *, threads: int = 1) -> "Engine":
@@ -93,12 +96,12 @@ class Engine:
         row = self.vocabulary.row(item_id)
         if row is None:
             raise UnknownItemError(item_id)
-        return self._items(self._ready_recommender().similar(row, k), titles=True)
+        return self._items(self._ready_recommender().similar(row, k))
 
     def intent_items(self, intent_id: int, k: int) -> list[RankedItem]:
         """Items nearest to a prototype. Raises UnknownIntentError."""
         self._check_intent(intent_id)
-        return self._items(self._ready_recommender().intent_items(intent_id, k), titles=True)
+        return self._items(self._ready_recommender().intent_items(intent_id, k))
 
     def intent_neighbours(self, intent_id: int, k: int) -> list[IntentWeight]:
         """The intents nearest to one, with their inner product. Raises UnknownIntentError."""
@@ -115,50 +118,32 @@ class Engine:
         return self._recommender
 
     def _rank(self, questions: Sequence[Question], encoding: Encoding) -> list[Ranking]:
-        """One search for the questions over the whole catalogue; candidate lists are scored item by item."""
-        rankings: dict[int, Ranking] = {}
-        searched = []
-        for place, question in enumerate(questions):
-            if (allowed := self._allowed(question)) is None:
-                searched.append(place)
-            else:
-                candidates = sorted(allowed - self._excluded(question))
-                rankings[place] = self._among(encoding.query_vectors[place], candidates, question.k)
-        if searched:
-            depth = max(questions[place].k for place in searched)
-            excluded = [self._excluded(questions[place]) for place in searched]
-            found = self._ready_recommender().rank(encoding.query_vectors[searched], depth, excluded)
-            for place, ranking in zip(searched, found, strict=True):
-                rankings[place] = Ranking(ranking.rows[: questions[place].k], ranking.scores[: questions[place].k])
-        return [rankings[place] for place in range(len(questions))]
-
-    def _among(self, query_vectors: Floats, candidates: Sequence[int], k: int) -> Ranking:
-        """The k best of these item rows for one history's query vectors (Q, D)."""
-        if not candidates:
-            return Ranking(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
-        vectors = np.stack([self._recommender.items.vector(row) for row in candidates])
-        rows = np.tile(np.array(candidates, dtype=np.int64), (len(query_vectors), 1))
-        scores, ranked = merge(query_vectors @ vectors.T, rows)
-        return Ranking(ranked[:k], scores[:k])
+        """One ranking of the catalogue for all questions, as long as the longest asks for."""
+        excluded = [self._excluded(question) for question in questions]
+        allowed = [self._allowed(question) for question in questions]
+        depth = max(question.k for question in questions)
+        return self._ready_recommender().rank(encoding.query_vectors, depth, excluded, allowed)
 
     def _excluded(self, question: Question) -> set[int]:
         return set(self.vocabulary.split_known([*question.seen, *question.exclude])[0])
 
-    def _allowed(self, question: Question) -> set[int] | None:
-        return None if question.allow is None else set(self.vocabulary.split_known(question.allow)[0])
+    def _allowed(self, question: Question) -> Mask | None:
+        if question.allow is None:
+            return None
+        mask = np.zeros(len(self.items), dtype=np.bool_)
+        mask[np.array(self.vocabulary.split_known(question.allow)[0], dtype=np.int64) - 1] = True
+        return mask
 
     def _answer(
         self, question: Question, ranking: Ranking, source: Source, intents: list[IntentWeight], unknown: list[str]
     ) -> Answer:
-        items = self._items(ranking, titles=question.titles)
-        available = len(items) if len(items) < question.k else None
-        return Answer(items=items, source=source, intents=intents, unknown_items=unknown, available=available)
+        shown = Ranking(ranking.rows[: question.k], ranking.scores[: question.k])
+        available = len(shown.rows) if len(shown.rows) < question.k else None
+        return Answer(shown, source, intents, unknown, available, question.titles)
 
-    def _items(self, ranking: Ranking, *, titles: bool) -> list[RankedItem]:
+    def _items(self, ranking: Ranking) -> list[RankedItem]:
         return [
-            RankedItem(
-                item_id=self.vocabulary.item_id(row), score=score, title=self.items[row - 1].title if titles else None
-            )
+            RankedItem(item_id=self.vocabulary.item_id(row), score=score, title=self.items[row - 1].title)
             for row, score in zip(ranking.rows.tolist(), ranking.scores.tolist(), strict=True)
         ]
 

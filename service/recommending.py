@@ -2,21 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
-from uuid import uuid4
 
+from service.answers import answer_json
 from service.dependencies import Histories
 from service.engine import Answer, Engine, Question
-from service.schemas import RecommendationAnswer, RecommendationRequest
+from service.schemas import RecommendationRequest
 from service.stores.base import SequenceStore
 from service.telemetry import RECOMMENDATIONS, UNDERFILLED, UNKNOWN_ITEMS, Stages
 
-IN_LOOP = 8  # a larger batch would hold up other requests: it goes to a thread
+IN_LOOP = 64  # a larger batch would hold up other requests: it goes to a thread
 
 
-async def recommend(
-    requests: Sequence[RecommendationRequest], engine: Engine, store: SequenceStore
-) -> list[RecommendationAnswer]:
-    """Answer a batch from one engine: one read from the store, one encoder call, one search."""
+async def recommend(requests: Sequence[RecommendationRequest], engine: Engine, store: SequenceStore) -> list[bytes]:
+    """Answer a batch from one engine, as JSON: one read from the store, one encoder call, one ranking."""
     stages = Stages()
     histories = Histories(store, stages)
     users = list(dict.fromkeys(request.user_id for request in requests if request.user_id is not None))
@@ -26,8 +24,10 @@ async def recommend(
         answers = engine.recommend(questions, stages)
     else:
         answers = await asyncio.to_thread(engine.recommend, questions, stages)
+    for answer in answers:
+        _count(answer)
     return [
-        _finish(answer, engine.bundle_id, histories.degraded if request.user_id is not None else None)
+        answer_json(answer, engine, histories.degraded if request.user_id is not None else None)
         for request, answer in zip(requests, answers, strict=True)
     ]
 
@@ -46,18 +46,9 @@ def _question(request: RecommendationRequest, stored: list[str]) -> Question:
     )
 
 
-def _finish(answer: Answer, bundle_id: str, degraded: str | None) -> RecommendationAnswer:
+def _count(answer: Answer) -> None:
     RECOMMENDATIONS.labels(answer.source).inc()
-    UNKNOWN_ITEMS.inc(len(answer.unknown_items))
+    if answer.unknown_items:
+        UNKNOWN_ITEMS.inc(len(answer.unknown_items))
     if answer.available is not None:
         UNDERFILLED.inc()
-    return RecommendationAnswer(
-        recommendation_id=uuid4().hex,
-        items=answer.items,
-        intents=answer.intents,
-        bundle_id=bundle_id,
-        source=answer.source,
-        unknown_items=answer.unknown_items,
-        available=answer.available,
-        degraded=degraded,
-    )

@@ -120,6 +120,12 @@ class RecommendationAnswer(BaseModel):
     degraded: str | None = Field(default=None, description="what this answer had to do without")
 
 
+class BatchAnswer(BaseModel):
+    """One answer or error a request, in order."""
+
+    answers: list["RecommendationAnswer | ErrorAnswer"]
+
+
 class IntentAnswer(BaseModel):
     """The strongest intents of one user or history."""
 
@@ -137,6 +143,12 @@ class EventResult(BaseModel):
     known: bool | None = Field(default=None, description="false for an item the bundle lacks")
     stored: bool = Field(default=True, description="whether the sequence holds it: not late, and of a type it takes")
     reason: str | None = None
+
+
+class EventsAnswer(BaseModel):
+    """One result an event, in order."""
+
+    results: list[EventResult]
 
 
 class Problem(BaseModel):

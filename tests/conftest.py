@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from service.bundle import contents, files
 from service.bundle.contents import IntentDescription, IntentItem, Item
 from service.inference.retrieval import flat_index
+from training.topk import topk_graph
 
 TINY_ITEMS = ["a", "b", "c", "d", "e", "f"]
 # Row i of the table is item row i; row 0 is padding. Two intents: items a-c point along x, d-f along y.
@@ -94,6 +95,7 @@ def write_tiny_bundle(root: Path, name: str = "tiny", item_ids: list[str] = TINY
             files.ITEMS: contents.items_jsonl(items),
             files.POPULARITY: contents.popularity_npy(np.arange(60, 0, -10)),
             files.INTENTS: contents.intents_json(descriptions),
+            files.TOPK: topk_graph(TINY_VECTORS),
         },
     )
 

@@ -23,6 +23,7 @@ from training.intent_report import agreement_with_truth, describe_intents, head_
 from training.intent_twin import seed_agreement
 from training.prepared import PreparedDataset
 from training.sequences import Integers, Sequences, held_out, training_counts
+from training.topk import LARGEST_CATALOGUE, topk_graph
 
 RECALL_QUERIES = 200
 
@@ -46,7 +47,9 @@ def publish(
     root: Path,
     truth: list[str] | None = None,
 ) -> Published:
-    """Refresh the intents, index, describe, judge, export, write. Raises ParityError, RecallError, IntentGateError."""
+    """Refresh the intents, index, describe, judge, export, write. Raises ParityError, RecallError, RankingError,
+    IntentGateError.
+    """
     method = method.cpu().eval()
     torch.manual_seed(config.training.seed)  # the same intents, and so the same verdict, after --resume
     if method.refresh in ("every_epoch", "export"):
@@ -68,7 +71,9 @@ def _files(
     """Every file of the bundle but its manifest."""
     prototypes = method.prototypes().detach().numpy()
     descriptions = describe_intents(assigned, len(prototypes), training, data)
-    return {
+    vectors = method.encoder.item_vectors().detach().numpy()
+    optional = {files.TOPK: topk_graph(vectors)} if len(vectors) <= LARGEST_CATALOGUE else {}
+    return optional | {
         files.ENCODER: export_encoder(method),
         files.ITEM_INDEX: index,
         files.INTENT_INDEX: flat_index(prototypes),

@@ -27,7 +27,9 @@ VOCABULARY = "vocabulary.json"
 ITEMS = "items.jsonl"
 POPULARITY = "popularity.npy"
 INTENTS = "intents.json"
+TOPK = "topk.onnx"
 FILES = frozenset({ENCODER, ITEM_INDEX, INTENT_INDEX, VOCABULARY, ITEMS, POPULARITY, INTENTS})
+OPTIONAL = frozenset({TOPK})
 MANIFEST_LIMIT = 4 << 20  # bytes; a manifest is a few KiB
 
 
@@ -37,7 +39,7 @@ class BundleError(Exception):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle. The three binary files are the very bytes whose digests were checked."""
+    """A verified bundle. Models and indices are the very bytes whose digests were checked."""
 
     bundle_id: str
     manifest: Manifest
@@ -48,14 +50,16 @@ class Bundle:
     items: list[Item]  # in row order: items[0] is row 1
     popularity: NDArray[np.int64]  # (V), interactions per item row in training
     intents: list[IntentDescription]
+    topk: bytes | None  # a catalogue too large for exact scoring has none
 
 
 def write_bundle(root: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
     """Write `<root>/<name>-<digits>`; a reader sees the whole bundle or none. -> its path.
 
-    `manifest` holds every field of Manifest except `files`. Raises ValueError unless `files` are exactly FILES.
+    `manifest` holds every field of Manifest except `files`. Raises ValueError unless `files` are FILES, with or
+    without OPTIONAL ones.
     """
-    if set(files) != FILES:
+    if set(files) - OPTIONAL != FILES:
         raise ValueError(f"a bundle holds {sorted(FILES)}, got {sorted(files)}")
     digests = {name: FileDigest(size=len(data), sha256=_sha256(data)) for name, data in sorted(files.items())}
     checked = Manifest(**manifest, files=digests)
@@ -102,6 +106,7 @@ def open_bundle(path: Path) -> Bundle:
         items=items,
         popularity=popularity,
         intents=intents,
+        topk=files.get(TOPK),
     )
 
 
@@ -139,7 +144,7 @@ def _checked_manifest(path: Path) -> Manifest:
         manifest = Manifest.model_validate_json(manifest_json)
     except ValidationError as error:
         raise BundleError(f"{path.name}: {MANIFEST} is not of this format: {error.errors()[0]['msg']}") from error
-    if set(manifest.files) != FILES:
+    if set(manifest.files) - OPTIONAL != FILES:
         raise BundleError(f"{path.name}: a bundle holds {sorted(FILES)}, the manifest names {sorted(manifest.files)}")
     return manifest
 

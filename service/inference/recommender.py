@@ -10,7 +10,8 @@ from service.bundle.files import Bundle
 from service.bundle.inputs import Rows
 from service.inference.encoder import Encoder, Encoding, Floats
 from service.inference.merge import merge
-from service.inference.retrieval import VectorIndex
+from service.inference.retrieval import Mask, VectorIndex
+from service.inference.topk import TopK
 
 SIMILAR_DEPTH = 10  # long vectors crowd a search by inner product: look this much deeper, then rank by cosine
 
@@ -40,21 +41,35 @@ class Recommender:
         ):
             if found != wanted:
                 raise ValueError(f"{bundle.bundle_id}: {part} should be {wanted}, found {found}")
+        self._topk: TopK | None = None
+        if bundle.topk is not None:
+            self._topk = TopK(bundle.topk, items=manifest.items, threads=threads, providers=providers)
 
     def encode(self, histories: Sequence[Sequence[int] | Rows]) -> Encoding:
         """Query vectors (B, Q, D) and intent weights (B, K) of B histories of item rows."""
         return self.encoder.encode(histories)
 
-    def rank(self, query_vectors: Floats, k: int, excluded: Sequence[AbstractSet[int]]) -> list[Ranking]:
-        """The best k items for each of B queries (B, Q, D), without those in its `excluded` rows.
+    def rank(
+        self,
+        query_vectors: Floats,
+        k: int,
+        excluded: Sequence[AbstractSet[int]],
+        allowed: Sequence[Mask | None] = (),
+    ) -> list[Ranking]:
+        """The best k items for each of B queries (B, Q, D), without its `excluded` rows and outside its mask (V).
 
-        The search goes as deep as the exclusions require, so a list is short only when nothing is left.
+        A list is short only when nothing is left.
         """
-        batch, queries, dimensions = query_vectors.shape
-        depth = k + max((len(rows) for rows in excluded), default=0)
-        scores, rows = self.items.search(query_vectors.reshape(batch * queries, dimensions), depth)
-        scores, rows = scores.reshape(batch, queries, -1), rows.reshape(batch, queries, -1)
-        return [self._keep(*merge(scores[i], rows[i]), k, excluded[i]) for i in range(batch)]
+        if self._topk is not None:
+            found = self._topk.best(query_vectors, k, excluded, allowed)
+            return [Ranking(rows=rows, scores=scores) for scores, rows in found]
+        masks = allowed or [None] * len(excluded)
+        return [self._search(*one, k) for one in zip(query_vectors, excluded, masks, strict=True)]
+
+    def _search(self, query_vectors: Floats, excluded: AbstractSet[int], allowed: Mask | None, k: int) -> Ranking:
+        """One history's query vectors (Q, D) through the index, as deep as the exclusions require."""
+        scores, rows = merge(*self.items.search(query_vectors, k + len(excluded), allowed))
+        return self._keep(scores, rows, k, excluded)
 
     @staticmethod
     def _keep(scores: Floats, rows: Rows, k: int, excluded: AbstractSet[int]) -> Ranking:

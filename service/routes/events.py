@@ -4,19 +4,21 @@ from fastapi import APIRouter
 
 from service.dependencies import WorkerParts
 from service.errors import StoreDownError
-from service.schemas import EventResult, EventsRequest
+from service.routes.fast import fast_post
+from service.schemas import EventsAnswer, EventsRequest
 from service.stores.base import StoreUnavailableError
 from service.telemetry import STORE_ERRORS
 
 router = APIRouter(tags=["events"])
 
 
-@router.post("/v1/events", response_model_exclude_none=True)
-async def post_events(request: EventsRequest, its: WorkerParts) -> dict[str, list[EventResult]]:
+@fast_post(router, "/v1/events", EventsAnswer)
+async def post_events(request: EventsRequest, its: WorkerParts) -> bytes:
     """One result an event, in order. Send the whole batch again after a 503: repeated events change nothing."""
     engine = its.registry.engine() if its.registry.ready else None
     try:
-        return {"results": await its.intake.receive(request.events, engine)}
+        results = await its.intake.receive(request.events, engine)
     except StoreUnavailableError as error:
         STORE_ERRORS.labels("append").inc()
         raise StoreDownError("the store does not answer; send the same events again") from error
+    return EventsAnswer(results=results).model_dump_json(exclude_none=True).encode()

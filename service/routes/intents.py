@@ -4,19 +4,21 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from service.dependencies import ServedEngine, WorkerParts
+from service.dependencies import BundleId, ServedEngine, WorkerParts
 from service.engine import Engine
 from service.intent_lookup import look_up
+from service.routes.fast import fast_post
 from service.schemas import MAX_K, IntentAnswer, IntentLookup
 
 router = APIRouter(tags=["intents"])
 NEIGHBOURS = 5
 
 
-@router.post("/v1/intents/lookup", response_model_exclude_none=True)
-async def intents_of(request: IntentLookup, its: WorkerParts, engine: ServedEngine) -> IntentAnswer:
+@fast_post(router, "/v1/intents/lookup", IntentAnswer)
+async def intents_of(request: IntentLookup, its: WorkerParts, bundle_id: BundleId = None) -> bytes:
     """The strongest intents of a user or a raw history."""
-    return await look_up(request, engine, its.store)
+    answer = await look_up(request, its.registry.engine(bundle_id), its.store)
+    return answer.model_dump_json(exclude_none=True).encode()
 
 
 @router.get("/v1/intents")

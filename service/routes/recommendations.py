@@ -1,34 +1,37 @@
 """Next items, for one request or a batch."""
 
-from typing import Any
-
+import orjson
 from fastapi import APIRouter
 from pydantic import ValidationError
 
-from service.dependencies import ServedEngine, WorkerParts
+from service.answers import joined
+from service.dependencies import BundleId, WorkerParts
 from service.errors import invalid_body
 from service.recommending import recommend
-from service.schemas import BatchRequest, RecommendationAnswer, RecommendationRequest
+from service.routes.fast import fast_post
+from service.schemas import BatchAnswer, BatchRequest, RecommendationAnswer, RecommendationRequest
 
 router = APIRouter(tags=["recommendations"])
 
 
-@router.post("/v1/recommendations", response_model_exclude_none=True)
-async def recommend_one(request: RecommendationRequest, its: WorkerParts, engine: ServedEngine) -> RecommendationAnswer:
+@fast_post(router, "/v1/recommendations", RecommendationAnswer)
+async def recommend_one(request: RecommendationRequest, its: WorkerParts, bundle_id: BundleId = None) -> bytes:
     """The k best next items for a user or a raw history."""
-    return (await recommend([request], engine, its.store))[0]
+    if bundle_id is not None:
+        return (await recommend([request], its.registry.engine(bundle_id), its.store))[0]
+    return await its.recommendations.ask(request)
 
 
-@router.post("/v1/recommendations/batch")
-async def recommend_batch(batch: BatchRequest, its: WorkerParts, engine: ServedEngine) -> dict[str, list[Any]]:
+@fast_post(router, "/v1/recommendations/batch", BatchAnswer)
+async def recommend_batch(batch: BatchRequest, its: WorkerParts, bundle_id: BundleId = None) -> bytes:
     """One answer a request, in order; a bad request gets its own error and does not spoil the others."""
     good: dict[int, RecommendationRequest] = {}
-    answers: dict[int, dict[str, Any]] = {}
+    answers: dict[int, bytes] = {}
     for place, raw in enumerate(batch.requests):
         try:
             good[place] = RecommendationRequest.model_validate(raw)
         except ValidationError as error:
-            answers[place] = invalid_body(error.errors())
-    for place, answer in zip(good, await recommend(list(good.values()), engine, its.store), strict=True):
-        answers[place] = answer.model_dump(exclude_none=True)
-    return {"answers": [answers[place] for place in range(len(batch.requests))]}
+            answers[place] = orjson.dumps(invalid_body(error.errors()))
+    found = await recommend(list(good.values()), its.registry.engine(bundle_id), its.store)
+    answers |= dict(zip(good, found, strict=True))
+    return joined([answers[place] for place in range(len(batch.requests))])

@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
 
-from service.dependencies import ServedEngine, WorkerParts, stored_sequence
+from service.dependencies import BundleId, ServedEngine, WorkerParts, stored_sequence
 from service.errors import StoreDownError
 from service.intent_lookup import look_up
-from service.recommending import recommend
+from service.routes.recommendations import recommend_one
 from service.schemas import MAX_K, IntentAnswer, IntentLookup, RecommendationAnswer, RecommendationRequest
 from service.stores.base import StoreUnavailableError
 from service.telemetry import STORE_ERRORS
@@ -19,13 +20,18 @@ K = Annotated[int, Query(ge=1, le=MAX_K)]
 Intents = Annotated[int, Query(ge=0, le=100)]
 
 
-@router.get("/v1/users/{user_id:path}/recommendations", response_model_exclude_none=True)
+@router.get("/v1/users/{user_id:path}/recommendations", response_model=RecommendationAnswer)
 async def user_recommendations(
-    user_id: UserId, its: WorkerParts, engine: ServedEngine, k: K = 20, titles: bool = False, intents: Intents = 0
-) -> RecommendationAnswer:
+    user_id: UserId,
+    its: WorkerParts,
+    k: K = 20,
+    titles: bool = False,
+    intents: Intents = 0,
+    bundle_id: BundleId = None,
+) -> Response:
     """The k best next items from the user's stored sequence."""
     request = RecommendationRequest(user_id=user_id, k=k, titles=titles, intents=intents)
-    return (await recommend([request], engine, its.store))[0]
+    return Response(await recommend_one(request, its, bundle_id), media_type="application/json")
 
 
 @router.get("/v1/users/{user_id:path}/intents", response_model_exclude_none=True)

@@ -1,5 +1,6 @@
 """Rankings one can work out by hand: items a, b, c lie along x (1, .9, .8), d, e, f along y."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from service.inference.merge import merge
 from service.inference.recommender import Recommender
 
 
-@pytest.fixture(scope="module")
-def recommender(tiny_bundle: Path) -> Recommender:
-    return Recommender(open_bundle(tiny_bundle))
+@pytest.fixture(scope="module", params=["exact", "index"])
+def recommender(tiny_bundle: Path, request: pytest.FixtureRequest) -> Recommender:
+    """One that scores the whole catalogue, and one that searches an index, as for a catalogue too large for that."""
+    bundle = open_bundle(tiny_bundle)
+    return Recommender(bundle if request.param == "exact" else replace(bundle, topk=None))
 
 
 def test_the_history_is_the_query(recommender: Recommender) -> None:
@@ -32,6 +35,23 @@ def test_exclusions_never_under_fill(recommender: Recommender) -> None:
     rankings = recommender.rank(query, 3, [{1, 2, 3}, {1, 2, 3, 4, 5}])
     assert rankings[0].rows.tolist() == [5, 4, 6]  # e .1, then d and f tie at 0 and go by row
     assert rankings[1].rows.tolist() == [6]
+
+
+def test_a_mask_leaves_its_items_alone(recommender: Recommender) -> None:
+    """Of c, e and f the query (1, 0) gets c .8, e .1, f 0; without c two are left; the unmasked neighbour gets all."""
+    among = np.array([False, False, True, False, True, True])
+    query = recommender.encode([[1], [1], [1]]).query_vectors
+    masked, shorter, free = recommender.rank(query, 3, [set(), {3}, {1}], [among, among, None])
+    assert masked.rows.tolist() == [3, 5, 6]
+    assert shorter.rows.tolist() == [5, 6]
+    assert free.rows.tolist() == [2, 3, 5]
+    nothing = recommender.rank(query[:1], 3, [{3, 5, 6}], [among])[0]
+    assert nothing.rows.tolist() == []
+
+
+def test_ties_go_by_row(recommender: Recommender) -> None:
+    """The empty query ties all items at 0."""
+    assert recommender.rank(recommender.encode([[]]).query_vectors, 4, [{2}])[0].rows.tolist() == [1, 3, 4, 5]
 
 
 def test_only_the_newest_items_are_read(recommender: Recommender) -> None:
@@ -69,3 +89,22 @@ def test_a_model_with_data_outside_its_file_is_refused() -> None:
     model: onnx.ModelProto = helper.make_model(graph)
     with pytest.raises(ValueError, match="keeps data outside its file"):
         Encoder(model.SerializeToString(), max_length=4)
+
+
+def test_a_large_batch_is_ranked_in_parts(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recommender = Recommender(open_bundle(tiny_bundle))
+    histories = [[row] for row in (1, 4, 2, 5, 3)]
+    query = recommender.encode(histories).query_vectors
+    excluded = [set(history) for history in histories]
+    among = [np.arange(6) != 5, None, None, np.arange(6) != 0, None]
+    whole = recommender.rank(query, 3, excluded, among)
+    monkeypatch.setattr("service.inference.topk.SCORES_AT_ONCE", 12)  # two queries of six items
+    for part, one in zip(recommender.rank(query, 3, excluded, among), whole, strict=True):
+        assert part.rows.tolist() == one.rows.tolist()
+        np.testing.assert_array_equal(part.scores, one.scores)
+
+
+def test_a_graph_of_another_form_is_refused(tiny_bundle: Path) -> None:
+    bundle = open_bundle(tiny_bundle)
+    with pytest.raises(ValueError, match=r"topk\.onnx must take"):
+        Recommender(replace(bundle, topk=bundle.encoder))

@@ -1,0 +1,45 @@
+"""Recommendations as JSON, joined from parts that were encoded when the bundle was loaded."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+import numpy as np
+import orjson
+
+from service.engine import Answer, Engine
+
+
+def answer_json(answer: Answer, engine: Engine, degraded: str | None) -> bytes:
+    """A RecommendationAnswer without the fields that are None."""
+    parts = [b'{"recommendation_id":"', uuid4().hex.encode(), b'","items":[', _items(answer, engine), b"]"]
+    intents = [{"intent_id": one.intent_id, "weight": one.weight} for one in answer.intents]
+    parts += [b',"intents":', orjson.dumps(intents) if intents else b"[]"]
+    parts += [b',"bundle_id":', engine.bundle_id_json, b',"source":"', answer.source.encode(), b'"']
+    parts += [b',"unknown_items":', orjson.dumps(answer.unknown_items) if answer.unknown_items else b"[]"]
+    if answer.available is not None:
+        parts += [b',"available":', str(answer.available).encode()]
+    if degraded is not None:
+        parts += [b',"degraded":', orjson.dumps(degraded)]
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+def _items(answer: Answer, engine: Engine) -> bytes:
+    rows = answer.ranking.rows.tolist()
+    scores = orjson.dumps(np.ascontiguousarray(answer.ranking.scores), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+    if answer.titles:
+        return b",".join(
+            engine.item_json[row - 1] + score + _title(engine.items[row - 1].title)
+            for row, score in zip(rows, scores.split(b","), strict=False)
+        )
+    beginnings = engine.item_json
+    return b",".join([beginnings[row - 1] + score + b"}" for row, score in zip(rows, scores.split(b","), strict=False)])
+
+
+def _title(title: str | None) -> bytes:
+    return b"}" if title is None else b',"title":' + orjson.dumps(title) + b"}"
+
+
+def joined(answers: Sequence[bytes]) -> bytes:
+    """{"answers": [...]} of answers that are JSON already."""
+    return b'{"answers":[' + b",".join(answers) + b"]}"

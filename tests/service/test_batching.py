@@ -1,0 +1,68 @@
+"""Whatever waits when the engine is done is the next batch."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from service.batching import MicroBatches
+
+
+class Doubling:
+    """Doubles numbers, one batch at a time, when it is let; refuses 13."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.let = asyncio.Event()
+
+    async def __call__(self, numbers: Sequence[int]) -> list[int]:
+        self.batches.append(list(numbers))
+        await self.let.wait()
+        if 13 in numbers:
+            raise ValueError("13")
+        return [2 * number for number in numbers]
+
+
+async def asked(batches: MicroBatches[int, int], *numbers: int) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(batches.ask(number)) for number in numbers]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_requests_that_come_meanwhile_make_the_next_batch() -> None:
+    work = Doubling()
+    batches = MicroBatches(work, largest=3)
+    first = await asked(batches, 1)
+    later = await asked(batches, 2, 3, 4, 5)
+    work.let.set()
+    assert await asyncio.gather(*first, *later) == [2, 4, 6, 8, 10]
+    assert work.batches == [[1], [2, 3, 4], [5]]
+    assert await batches.ask(6) == 12, "it starts again after a rest"
+
+
+async def test_an_error_is_told_to_the_batch_and_ends_there() -> None:
+    work = Doubling()
+    batches = MicroBatches(work, largest=2)
+    tasks = await asked(batches, 13)
+    tasks += await asked(batches, 1, 2)
+    work.let.set()
+    first, *others = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(first, ValueError)
+    assert others == [2, 4]
+    with pytest.raises(ValueError, match="13"):
+        await batches.ask(13)
+    assert await batches.ask(5) == 10
+
+
+async def test_a_caller_that_goes_away_leaves_the_others_their_answers() -> None:
+    work = Doubling()
+    batches = MicroBatches(work, largest=8)
+    [running] = await asked(batches, 1)
+    waiting = await asked(batches, 2, 3)
+    running.cancel()
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    work.let.set()
+    assert await waiting[1] == 6
+    assert work.batches[-1] == [3], "what nobody waits for is not worked on"
