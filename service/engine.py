@@ -1,6 +1,6 @@
 """One bundle at work: external ids in, external ids out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,12 +8,13 @@ import numpy as np
 import orjson
 
 from service.bundle.files import Bundle, open_bundle
-from service.errors import UnknownIntentError, UnknownItemError
+from service.catalogue import Catalogue
+from service.errors import UnknownFilterError, UnknownIntentError, UnknownItemError
 from service.fallback import PopularItems
 from service.inference.encoder import Encoding
 from service.inference.recommender import Ranking, Recommender
 from service.inference.retrieval import Mask, set_threads
-from service.schemas import IntentWeight, RankedItem, Source
+from service.schemas import Condition, IntentWeight, RankedItem, Source
 from service.telemetry import Stages
 
 
@@ -26,6 +27,7 @@ class Question:
     seen: Sequence[str] = ()  # not to be shown again
     exclude: Sequence[str] = ()
     allow: Sequence[str] | None = None
+    filters: Mapping[str, Condition] = field(default_factory=dict)
     intents: int = 0
     titles: bool = False
 
@@ -51,6 +53,7 @@ class Engine:
         self.manifest = bundle.manifest
         self.vocabulary = bundle.vocabulary
         self.items = bundle.items
+        self.catalogue = Catalogue(bundle.items)
         self.intents = bundle.intents
         self._threads = threads
         self._recommender = Recommender(bundle, threads=threads)
@@ -64,6 +67,12 @@ class Engine:
         engine = cls(open_bundle(path), threads=threads)
         engine.recommend([Question(history=[engine.vocabulary.item_id(1)])], Stages())
         return engine
+
+    def check_filters(self, filters: Mapping[str, Condition]) -> None:
+        """Raises UnknownFilterError for a column that no item has."""
+        for column in filters:
+            if column not in self.catalogue.columns:
+                raise UnknownFilterError(column, self.catalogue.columns)
 
     def recommend(self, questions: Sequence[Question], stages: Stages) -> list[Answer]:
         """One encoder call and one search for all questions that have a known item in their history."""
@@ -128,11 +137,13 @@ class Engine:
         return set(self.vocabulary.split_known([*question.seen, *question.exclude])[0])
 
     def _allowed(self, question: Question) -> Mask | None:
+        """The same array for the same filters, so that a batch holds each only once."""
+        mask = self.catalogue.mask(question.filters) if question.filters else None
         if question.allow is None:
-            return None
-        mask = np.zeros(len(self.items), dtype=np.bool_)
-        mask[np.array(self.vocabulary.split_known(question.allow)[0], dtype=np.int64) - 1] = True
-        return mask
+            return mask
+        listed = np.zeros(len(self.items), dtype=np.bool_)
+        listed[np.array(self.vocabulary.split_known(question.allow)[0], dtype=np.int64) - 1] = True
+        return listed if mask is None else listed & mask
 
     def _answer(
         self, question: Question, ranking: Ranking, source: Source, intents: list[IntentWeight], unknown: list[str]

@@ -4,6 +4,7 @@ ServiceError
 |- UnknownItemError      404 unknown_item
 |- UnknownIntentError    404 unknown_intent
 |- UnknownBundleError    404 unknown_bundle
+|- UnknownFilterError    422 unknown_filter
 |- NotReadyError         503 not_ready
 `- StoreDownError        503 store_unavailable
 """
@@ -52,6 +53,17 @@ class UnknownBundleError(ServiceError):
 
     def __init__(self, bundle_id: str, served: str) -> None:
         super().__init__(f"bundle {bundle_id!r} is not served; {served!r} is")
+
+
+class UnknownFilterError(ServiceError):
+    """A filter names what no item of the catalogue has."""
+
+    status = 422
+    code = "unknown_filter"
+
+    def __init__(self, column: str, columns: list[str]) -> None:
+        known = ", ".join(columns) or "none: give `prepare` an items file"
+        super().__init__(f"no item has {column!r}; filters of this bundle: {known}")
 
 
 class NotReadyError(ServiceError):

@@ -41,6 +41,7 @@ def _question(request: RecommendationRequest, stored: list[str]) -> Question:
         seen=[*stored, *history] if request.exclude_seen else (),
         exclude=request.exclude,
         allow=request.allow,
+        filters=request.filters,
         intents=request.intents,
         titles=request.titles,
     )

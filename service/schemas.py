@@ -13,6 +13,23 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Range(_Request):
+    """Numbers from min to max, both included; at least one of them."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> "Range":
+        if self.min is None and self.max is None:
+            raise ValueError("give min, max, or both")
+        return self
+
+
+Scalar = str | int | float | bool
+Condition = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | Range
+
+
 class RecommendationRequest(_Request):
     """At least one of user_id and history; with both, history is the input."""
 
@@ -22,6 +39,11 @@ class RecommendationRequest(_Request):
     exclude_seen: bool = True
     exclude: list[Identifier] = Field(default=[], max_length=1000, description="item ids that must not be shown")
     allow: list[Identifier] | None = Field(default=None, max_length=10000, description="only these may be shown")
+    filters: dict[Identifier, Condition] = Field(
+        default={},
+        max_length=10,
+        description="every condition must be met: category or attribute -> a value, any of a list, or min and max",
+    )
     attributes: dict[str, Any] = Field(default={}, description="of the user; not used by the model")
     intents: int = Field(default=0, ge=0, le=100, description="how many of the strongest intents to return")
     titles: bool = False

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from service.answers import joined
 from service.dependencies import BundleId, WorkerParts
-from service.errors import invalid_body
+from service.errors import UnknownFilterError, error_body, invalid_body
 from service.recommending import recommend
 from service.routes.fast import fast_post
 from service.schemas import BatchAnswer, BatchRequest, RecommendationAnswer, RecommendationRequest
@@ -17,21 +17,28 @@ router = APIRouter(tags=["recommendations"])
 @fast_post(router, "/v1/recommendations", RecommendationAnswer)
 async def recommend_one(request: RecommendationRequest, its: WorkerParts, bundle_id: BundleId = None) -> bytes:
     """The k best next items for a user or a raw history."""
+    engine = its.registry.engine(bundle_id)
+    engine.check_filters(request.filters)
     if bundle_id is not None:
-        return (await recommend([request], its.registry.engine(bundle_id), its.store))[0]
+        return (await recommend([request], engine, its.store))[0]
     return await its.recommendations.ask(request)
 
 
 @fast_post(router, "/v1/recommendations/batch", BatchAnswer)
 async def recommend_batch(batch: BatchRequest, its: WorkerParts, bundle_id: BundleId = None) -> bytes:
     """One answer a request, in order; a bad request gets its own error and does not spoil the others."""
+    engine = its.registry.engine(bundle_id)
     good: dict[int, RecommendationRequest] = {}
     answers: dict[int, bytes] = {}
     for place, raw in enumerate(batch.requests):
         try:
             good[place] = RecommendationRequest.model_validate(raw)
+            engine.check_filters(good[place].filters)
         except ValidationError as error:
             answers[place] = orjson.dumps(invalid_body(error.errors()))
-    found = await recommend(list(good.values()), its.registry.engine(bundle_id), its.store)
+        except UnknownFilterError as error:
+            del good[place]
+            answers[place] = orjson.dumps(error_body(error.code, error.message))
+    found = await recommend(list(good.values()), engine, its.store)
     answers |= dict(zip(good, found, strict=True))
     return joined([answers[place] for place in range(len(batch.requests))])

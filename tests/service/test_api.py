@@ -61,6 +61,28 @@ def test_lists_are_full_or_say_how_many_were_possible(client: TestClient) -> Non
     assert (ids(answer), answer["available"]) == (["d"], 1)
 
 
+def test_filters_leave_what_meets_them(client: TestClient) -> None:
+    """a, b, c are of category x, d, e, f of y; popularity falls from a to f."""
+    answer = post(client, "/v1/recommendations", history=["a"], k=5, filters={"category": "y"})
+    assert (ids(answer), answer["available"]) == (["e", "d", "f"], 3)
+    answer = post(client, "/v1/recommendations", history=["a"], k=2, filters={"category": ["x"]}, allow=["c", "d"])
+    assert (ids(answer), answer["available"]) == (["c"], 1)
+    answer = post(client, "/v1/recommendations", user_id="nobody", k=2, filters={"category": "y"})
+    assert (ids(answer), answer["source"]) == (["d", "e"], "popular")
+
+
+def test_a_filter_that_no_item_has_is_refused_alone(client: TestClient) -> None:
+    refused = post(client, "/v1/recommendations", 422, history=["a"], filters={"colour": "red"})["error"]
+    assert (refused["code"], refused["message"]) == (
+        "unknown_filter",
+        "no item has 'colour'; filters of this bundle: category",
+    )
+    assert post(client, "/v1/recommendations", 422, history=["a"], filters={"category": {}})["error"]["details"]
+    requests = [{"history": ["a"], "filters": {"colour": 1}}, {"history": ["a"], "k": 1, "filters": {"category": "y"}}]
+    first, second = post(client, "/v1/recommendations/batch", requests=requests)["answers"]
+    assert (first["error"]["code"], ids(second)) == ("unknown_filter", ["e"])
+
+
 def test_an_event_changes_the_next_answer(client: TestClient) -> None:
     assert post(client, "/v1/events", events=[event("d", 1)])["results"] == [
         {"status": "accepted", "known": True, "stored": True}
