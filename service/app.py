@@ -27,6 +27,7 @@ from service.settings import Settings
 from service.stores.opening import open_store
 
 log = logging.getLogger("intently")
+RETRY_AFTER = "1"  # seconds, said with every 503
 
 
 def create_app_from_environment() -> FastAPI:
@@ -65,7 +66,8 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     async def answer(requests: Sequence[RecommendationRequest]) -> list[bytes]:
         return await recommend(requests, registry.engine(), store)
 
-    app.state.parts = Parts(registry, store, intake, MicroBatches(answer, largest=IN_LOOP))
+    batches = MicroBatches(answer, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline)
+    app.state.parts = Parts(registry, store, intake, batches)
     await registry.refresh()
     watch = asyncio.create_task(registry.watch(settings.poll_seconds))
     try:
@@ -78,7 +80,8 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
 
 
 def _json(status: int, body: Any) -> Response:
-    return Response(orjson.dumps(body, default=str), status_code=status, media_type="application/json")
+    headers = {"retry-after": RETRY_AFTER} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return Response(orjson.dumps(body, default=str), status, headers, "application/json")
 
 
 async def _service_error(_: Request, error: Exception) -> Response:

@@ -1,31 +1,59 @@
 """Requests that arrive while the engine works are answered together."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
+
+from service.errors import OverloadedError
+from service.telemetry import BATCH_SIZE, QUEUE_DEPTH, STAGE
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 
+class _Waiting(NamedTuple, Generic[Request, Answer]):
+    request: Request
+    answered: asyncio.Future[Answer]
+    since: float
+
+
 class MicroBatches(Generic[Request, Answer]):
     """Whatever is waiting when the last batch is done is the next batch: nobody waits for a timer.
 
-    With one request at a time a batch is one request; under load batches grow and each request costs less.
+    With one request at a time a batch is one request; under load batches grow and each request costs less. Beyond
+    what can be answered in time requests are refused at once, so that the others keep being answered.
     """
 
-    def __init__(self, answer: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]], *, largest: int) -> None:
-        """`answer` gives one answer a request, in order; what it raises, every request of the batch raises."""
+    def __init__(
+        self,
+        answer: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]],
+        *,
+        largest: int,
+        queue_limit: int = 512,
+        deadline: float = 0.5,
+    ) -> None:
+        """`answer` gives one answer a request, in order; what it raises, every request of the batch raises.
+
+        At most `queue_limit` requests wait, none longer than `deadline` seconds.
+        """
         self._answer = answer
         self._largest = largest
-        self._waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
+        self._queue_limit = queue_limit
+        self._deadline = deadline
+        self._waiting: deque[_Waiting[Request, Answer]] = deque()
         self._working: asyncio.Task[None] | None = None
 
     async def ask(self, request: Request) -> Answer:
-        """The answer to one request. A caller that is cancelled meanwhile does not disturb its neighbours."""
+        """The answer to one request. Raises OverloadedError.
+
+        A caller that is cancelled meanwhile does not disturb its neighbours.
+        """
+        if len(self._waiting) >= self._queue_limit:
+            raise OverloadedError("too many requests are waiting")
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, answered))
+        self._waiting.append(_Waiting(request, answered, time.perf_counter()))
         if self._working is None:
             self._working = asyncio.create_task(self._work())
         return await answered
@@ -38,16 +66,36 @@ class MicroBatches(Generic[Request, Answer]):
             self._working = None
 
     async def _next_batch(self) -> None:
-        count = min(len(self._waiting), self._largest)
-        batch = [self._waiting.popleft() for _ in range(count)]
-        batch = [(request, answered) for request, answered in batch if not answered.done()]
+        QUEUE_DEPTH.set(len(self._waiting))
+        batch = [one for one in self._taken() if not one.answered.done()]
+        if not batch:
+            return
+        BATCH_SIZE.observe(len(batch))
         try:
-            answers = await self._answer([request for request, _ in batch])
+            answers = await self._answer([one.request for one in batch])
         except Exception as error:
-            for _, answered in batch:
-                if not answered.done():
-                    answered.set_exception(error)
+            for one in batch:
+                _refuse(one, error)
         else:
-            for (_, answered), answer in zip(batch, answers, strict=True):
-                if not answered.done():
-                    answered.set_result(answer)
+            for one, answer in zip(batch, answers, strict=True):
+                if not one.answered.done():
+                    one.answered.set_result(answer)
+
+    def _taken(self) -> list[_Waiting[Request, Answer]]:
+        """The oldest that can still be answered in time; those that cannot are told so."""
+        taken: list[_Waiting[Request, Answer]] = []
+        now = time.perf_counter()
+        while self._waiting and len(taken) < self._largest:
+            one = self._waiting.popleft()
+            if now - one.since > self._deadline:
+                _refuse(one, OverloadedError(f"not begun within {self._deadline} s"))
+            else:
+                taken.append(one)
+        if taken:
+            STAGE.labels("queue").observe(now - taken[0].since)
+        return taken
+
+
+def _refuse(one: _Waiting[Request, Answer], error: Exception) -> None:
+    if not one.answered.done():
+        one.answered.set_exception(error)

@@ -6,6 +6,7 @@ ServiceError
 |- UnknownBundleError    404 unknown_bundle
 |- UnknownFilterError    422 unknown_filter
 |- NotReadyError         503 not_ready
+|- OverloadedError       503 overloaded
 `- StoreDownError        503 store_unavailable
 """
 
@@ -71,6 +72,13 @@ class NotReadyError(ServiceError):
 
     status = 503
     code = "not_ready"
+
+
+class OverloadedError(ServiceError):
+    """More is asked than can be answered in time."""
+
+    status = 503
+    code = "overloaded"
 
 
 class StoreDownError(ServiceError):

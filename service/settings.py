@@ -21,4 +21,6 @@ class Settings(BaseSettings):
     )
     future_tolerance: float = Field(default=300.0, ge=0, description="seconds an event may lie ahead of the clock")
     threads: int = Field(default=1, ge=1, description="threads of ONNX Runtime and FAISS in each worker")
+    queue_limit: int = Field(default=512, ge=1, description="requests that may wait in a worker; more are refused")
+    deadline: float = Field(default=0.5, gt=0, description="seconds a request may wait before it is refused")
     poll_seconds: float = Field(default=1.0, gt=0, description="seconds between looks for a newer bundle")

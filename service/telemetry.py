@@ -21,9 +21,11 @@ STORE_ERRORS = Counter("intently_store_errors", "Calls the store did not answer.
 BUNDLE = Gauge(
     "intently_bundle_info", "1 for the bundle being served.", ["bundle_id", "method"], multiprocess_mode="livemax"
 )
+BATCH_SIZE = Histogram("intently_batch_size", "Requests answered together.", buckets=(1, 2, 4, 8, 16, 32, 64))
+QUEUE_DEPTH = Gauge("intently_queue_depth", "Requests waiting when a batch was begun.", multiprocess_mode="livesum")
 READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiprocess_mode="livesum")
 
-STAGES = ("store", "encode", "search")
+STAGES = ("queue", "store", "encode", "search")
 SOURCES = ("model", "popular")
 EVENT_STATUSES = (*(status.value for status in EventStatus), "future", "invalid")
 HTTP_STATUSES = ("200", "422", "500", "503")  # every route can answer these; others appear when they happen

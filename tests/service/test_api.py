@@ -204,6 +204,7 @@ def test_without_a_bundle_it_is_live_but_not_ready(tmp_path: Path) -> None:
         assert client.get("/health/live").status_code == 200
         refused = client.get("/health/ready")
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
+        assert refused.headers["retry-after"] == "1"
         assert post(client, "/v1/recommendations", 503, user_id="u")["error"]["message"].startswith(
             "no bundle in 'none'"
         )

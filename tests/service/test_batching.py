@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from service.batching import MicroBatches
+from service.errors import OverloadedError
 
 
 class Doubling:
@@ -66,3 +67,29 @@ async def test_a_caller_that_goes_away_leaves_the_others_their_answers() -> None
     work.let.set()
     assert await waiting[1] == 6
     assert work.batches[-1] == [3], "what nobody waits for is not worked on"
+
+
+async def test_a_full_queue_refuses_at_once_and_answers_those_it_took() -> None:
+    work = Doubling()
+    batches = MicroBatches(work, largest=2, queue_limit=2)
+    working = await asked(batches, 1)
+    waiting = await asked(batches, 2, 3)
+    with pytest.raises(OverloadedError, match="too many"):
+        await batches.ask(4)
+    work.let.set()
+    assert await asyncio.gather(*working, *waiting) == [2, 4, 6]
+
+
+async def test_nobody_is_answered_after_the_deadline() -> None:
+    """The second waits .1 s behind the first, may wait .05 s, and is not worked on; the third comes in time."""
+    work = Doubling()
+    batches = MicroBatches(work, largest=2, deadline=0.05)
+    [first] = await asked(batches, 1)
+    [second] = await asked(batches, 2)
+    await asyncio.sleep(0.1)
+    [third] = await asked(batches, 3)
+    work.let.set()
+    assert (await first, await third) == (2, 6)
+    with pytest.raises(OverloadedError, match=r"not begun within 0\.05 s"):
+        await second
+    assert work.batches == [[1], [3]]
