@@ -6,7 +6,7 @@ RESULTS := benchmarks/results
 DATASET ?= beauty
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists reproduce render clean
+.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving reproduce render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -20,6 +20,10 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 
 $(BIN)/.installed-dev: $(BIN)/.installed
 	$(BIN)/pip install -q -c constraints.txt --group dev
+	touch $@
+
+$(BIN)/.installed-bench: $(BIN)/.installed-dev
+	$(BIN)/pip install -q -c constraints.txt --group bench
 	touch $@
 
 demo: $(BIN)/.installed  ## Synthesize a log, train, export, serve, and show an answer change after an event.
@@ -54,6 +58,9 @@ bench-intents: $(BIN)/.installed  ## Served intents against planted ones: normal
 
 bench-served-lists: $(BIN)/.installed  ## 1,000 test users over HTTP get the lists that were evaluated (after bench-accuracy).
 	$(BIN)/python benchmarks/served_lists.py --bundle bundles --data data/beauty
+
+bench-serving: $(BIN)/.installed-bench  ## Requests a second and latency beside the usual servers, with real Redis (needs wrk; run it alone).
+	$(BIN)/python benchmarks/serving_speed.py
 
 reproduce: $(BIN)/.installed  ## The papers' tables on DATASET=beauty|sports|toys|yelp|ml-1m|beauty-54k: a queue of hours that can be stopped.
 	$(BIN)/python benchmarks/reproduce.py $(DATASET)

@@ -30,12 +30,12 @@ def running_service(bundle: Path, folder: Path, *, seconds: float = 60) -> Itera
             server.terminate()
 
 
-def wait_until_ready(url: str, seconds: float) -> None:
-    """Poll /health/ready. Raises TimeoutError."""
+def wait_until_ready(url: str, seconds: float, path: str = "/health/ready") -> None:
+    """Poll until it answers. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            call(f"{url}/health/ready")
+            urllib.request.urlopen(f"{url}{path}", timeout=10).close()
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
         else:
