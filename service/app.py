@@ -1,22 +1,16 @@
 """The public application: routes, error shape, and what lives as long as a worker."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from http import HTTPStatus
-from typing import Any
 
-import orjson
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from fastapi import FastAPI
 
 from service import telemetry
 from service.batching import MicroBatches
+from service.control import ControlState
 from service.dependencies import Parts
-from service.errors import ServiceError, error_body, invalid_body
+from service.error_answers import add_error_handlers
 from service.events import EventIntake
 from service.middleware import Guard
 from service.recommending import IN_LOOP, recommend
@@ -25,9 +19,6 @@ from service.routes import events, health, intents, items, recommendations, user
 from service.schemas import ErrorAnswer, RecommendationRequest
 from service.settings import Settings
 from service.stores.opening import open_store
-
-log = logging.getLogger("intently")
-RETRY_AFTER = "1"  # seconds, said with every 503
 
 
 def create_app_from_environment() -> FastAPI:
@@ -48,10 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     for resource in (recommendations, intents, items, events, health, users):
         app.include_router(resource.router)
-    app.add_exception_handler(ServiceError, _service_error)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected)
+    add_error_handlers(app)
     app.add_middleware(Guard)
     return app
 
@@ -67,9 +55,10 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         return await recommend(requests, registry.engine(), store)
 
     batches = MicroBatches(answer, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline)
-    app.state.parts = Parts(registry, store, intake, batches)
-    await registry.refresh()
-    watch = asyncio.create_task(registry.watch(settings.poll_seconds))
+    control = ControlState(store)
+    app.state.parts = Parts(registry, store, intake, batches, control)
+    await _follow(registry, control)
+    watch = asyncio.create_task(_watch(registry, control, settings.poll_seconds))
     try:
         yield
     finally:
@@ -79,30 +68,13 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         await store.close()
 
 
-def _json(status: int, body: Any) -> Response:
-    headers = {"retry-after": RETRY_AFTER} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return Response(orjson.dumps(body, default=str), status, headers, "application/json")
+async def _watch(registry: Registry, control: ControlState, seconds: float) -> None:
+    """Follow the control state and the bundles that appear, for ever."""
+    while True:
+        await asyncio.sleep(seconds)
+        await _follow(registry, control)
 
 
-async def _service_error(_: Request, error: Exception) -> Response:
-    if not isinstance(error, ServiceError):
-        raise error
-    return _json(error.status, error_body(error.code, error.message, error.details))
-
-
-async def _invalid(_: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    return _json(422, invalid_body(error.errors()))
-
-
-async def _http_error(_: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    return _json(error.status_code, error_body(code, str(error.detail)))
-
-
-async def _unexpected(_: Request, error: Exception) -> Response:
-    log.exception("unexpected error", exc_info=error)
-    return _json(500, error_body("internal_error", "the request failed; the log says why"))
+async def _follow(registry: Registry, control: ControlState) -> None:
+    await registry.refresh((await control.poll()).active)
+    telemetry.CONTROL_VERSION.set(control.current.version)

@@ -46,7 +46,7 @@ def run(
 
     try:
         check_settings()
-        serve(bundle.absolute(), host=host, port=port, admin_host=admin_host, admin_port=admin_port, workers=workers)
+        serve(host=host, port=port, admin_host=admin_host, admin_port=admin_port, workers=workers)
     except StartError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

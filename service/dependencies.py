@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 
 from service.batching import MicroBatches
+from service.control import ControlState
 from service.engine import Engine
 from service.errors import StoreDownError
 from service.events import EventIntake
@@ -23,6 +24,7 @@ class Parts:
     store: SequenceStore
     intake: EventIntake
     recommendations: MicroBatches[RecommendationRequest, bytes]  # one request -> its answer as JSON
+    control: ControlState
 
 
 async def parts(request: Request) -> Parts:  # async, like `engine`: FastAPI sends others to a thread, per request

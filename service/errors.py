@@ -5,6 +5,8 @@ ServiceError
 |- UnknownIntentError    404 unknown_intent
 |- UnknownBundleError    404 unknown_bundle
 |- UnknownFilterError    422 unknown_filter
+|- ConflictError         409 conflict
+|- BundleRefusedError    409 bundle_refused
 |- NotReadyError         503 not_ready
 |- OverloadedError       503 overloaded
 `- StoreDownError        503 store_unavailable
@@ -47,13 +49,27 @@ class UnknownIntentError(ServiceError):
 
 
 class UnknownBundleError(ServiceError):
-    """The request asks for a bundle that is not being served."""
+    """The request names a bundle that is not there, or not being served."""
 
     status = 404
     code = "unknown_bundle"
 
     def __init__(self, bundle_id: str, served: str) -> None:
-        super().__init__(f"bundle {bundle_id!r} is not served; {served!r} is")
+        super().__init__(f"no bundle {bundle_id!r} here; there is {served}")
+
+
+class ConflictError(ServiceError):
+    """What is asked does not fit the state of the service."""
+
+    status = 409
+    code = "conflict"
+
+
+class BundleRefusedError(ServiceError):
+    """The bundle is not sound; the one being served stays."""
+
+    status = 409
+    code = "bundle_refused"
 
 
 class UnknownFilterError(ServiceError):

@@ -1,4 +1,4 @@
-"""Which bundle is being served, and the watch for a newer one."""
+"""Which bundle is being served."""
 
 import asyncio
 import gc
@@ -37,21 +37,27 @@ class Registry:
             raise UnknownBundleError(bundle_id, self._engine.bundle_id)
         return self._engine
 
-    async def refresh(self) -> None:
-        """Load the newest sound bundle if it is newer than the one being served, which serves on until then."""
-        for path in await asyncio.to_thread(self._found):
+    async def refresh(self, active: str | None = None) -> None:
+        """Serve the active bundle, or without one the newest that is sound. What is served now serves until then."""
+        for path in await asyncio.to_thread(self._found, active):
             if self._engine is not None and path.resolve().name == self._engine.bundle_id:
                 return
             if (engine := await asyncio.to_thread(self._load, path)) is not None:
                 self._swap(engine)
                 return
 
-    def _found(self) -> list[Path]:
+    def _found(self, active: str | None) -> list[Path]:
         try:
-            return find_bundles(self._source)
+            found = find_bundles(self._source)
         except OSError as error:  # a bundle was removed while it was looked at, or the directory cannot be read
             self._refuse(f"cannot look for bundles in {self._source.name!r}: {error}")
             return []
+        if active is None:
+            return found
+        found = [path for path in found if path.resolve().name == active]
+        if not found:
+            self._refuse(f"the active bundle {active} is not in {self._source.name!r}")
+        return found
 
     def _load(self, path: Path) -> Engine | None:
         """The engine of a bundle, or None for one that is refused; it is tried again once its files change."""
@@ -81,12 +87,6 @@ class Registry:
         gc.collect()
         gc.freeze()  # the engine lives on: keep the collector from walking it
         log.info("serving bundle %s", engine.bundle_id)
-
-    async def watch(self, seconds: float) -> None:
-        """Refresh for ever."""
-        while True:
-            await asyncio.sleep(seconds)
-            await self.refresh()
 
 
 def _sentence(path: Path, error: Exception) -> str:

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import uvicorn
 from pydantic import ValidationError
@@ -47,7 +46,7 @@ async def _open_once(settings: Settings) -> None:
     await store.close()
 
 
-def serve(bundle: Path, *, host: str, port: int, admin_host: str, admin_port: int, workers: int) -> None:
+def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: int) -> None:
     """Run until SIGTERM or SIGINT. The counters of all workers meet in files that the admin port adds up.
 
     Raises StartError.
@@ -66,7 +65,7 @@ def serve(bundle: Path, *, host: str, port: int, admin_host: str, admin_port: in
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     try:
-        with _admin_port(bundle, directory, admin_host, admin_port):
+        with _admin_port(Settings(), directory, admin_host, admin_port):
             workers_group = Workers(config, [config.bind_socket()])
             workers_group.run()
         if any(process.exitcode == STARTUP_FAILURE for process in workers_group.processes):
@@ -91,11 +90,11 @@ class Workers(Multiprocess):
 
 
 @contextmanager
-def _admin_port(bundle: Path, directory: str, host: str, port: int) -> Iterator[None]:
+def _admin_port(settings: Settings, directory: str, host: str, port: int) -> Iterator[None]:
     """The admin port lives in a thread of the supervising process. Raises StartError if it cannot listen."""
     from service.admin import create_admin_app
 
-    app = create_admin_app(bundle, directory)
+    app = create_admin_app(settings, directory)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True, name="admin")

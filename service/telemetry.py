@@ -23,6 +23,9 @@ BUNDLE = Gauge(
 )
 BATCH_SIZE = Histogram("intently_batch_size", "Requests answered together.", buckets=(1, 2, 4, 8, 16, 32, 64))
 QUEUE_DEPTH = Gauge("intently_queue_depth", "Requests waiting when a batch was begun.", multiprocess_mode="livesum")
+CONTROL_VERSION = Gauge(
+    "intently_control_version", "The oldest control state that a worker follows.", multiprocess_mode="livemin"
+)
 READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiprocess_mode="livesum")
 
 STAGES = ("queue", "store", "encode", "search")

@@ -82,7 +82,7 @@ def write_bundle(root: Path, manifest: Mapping[str, Any], files: Mapping[str, by
 
 def open_bundle(path: Path) -> Bundle:
     """Check the id, every size and every digest, and only then parse. Raises BundleError."""
-    manifest = _checked_manifest(path)
+    manifest = read_manifest(path)
     files = {name: _checked_file(path / name, digest) for name, digest in manifest.files.items()}
     try:
         vocabulary = Vocabulary(json.loads(files[VOCABULARY]))
@@ -128,7 +128,8 @@ def newest_bundle(root: Path) -> Path | None:
     return next(iter(find_bundles(root)), None)
 
 
-def _checked_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """The manifest, its digest checked against the id. Raises BundleError."""
     if not is_bundle(path):
         raise BundleError(f"{path} is not a bundle: it has no {MANIFEST}")
     if (path / MANIFEST).stat().st_size > MANIFEST_LIMIT:

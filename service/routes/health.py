@@ -25,4 +25,9 @@ async def ready(its: WorkerParts) -> dict[str, Any]:
         store = "ok"
     except StoreUnavailableError:
         store = "unavailable"
-    return {"status": "ready", "bundle_id": engine.bundle_id, "store": store}
+    return {
+        "status": "ready",
+        "bundle_id": engine.bundle_id,
+        "store": store,
+        "control_version": its.control.current.version,
+    }

@@ -61,6 +61,14 @@ class SequenceStore(Protocol):
         """Forget a user; whether there was anything to forget."""
         ...
 
+    async def control(self) -> bytes | None:
+        """The control document, None before it was first written."""
+        ...
+
+    async def change_control(self, expected: bytes | None, document: bytes) -> bool:
+        """Write the control document if it still is `expected`; whether it was."""
+        ...
+
     async def ping(self) -> None:
         """Return if the store answers."""
         ...

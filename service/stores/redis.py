@@ -15,6 +15,12 @@ from service.stores.base import EventStatus, Interaction, StoredEvent, StoreUnav
 from service.stores.breaker import CircuitBreaker
 
 APPEND = (Path(__file__).parent / "append.lua").read_text(encoding="utf-8")
+CONTROL = "intently:control"
+CHANGE_CONTROL = """
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
 STATUSES = (EventStatus.ACCEPTED, EventStatus.DUPLICATE, EventStatus.LATE)
 WRITE_SECONDS = 1.0  # an append may wait for the server's fsync
 CONNECTIONS = 64  # at once; further calls wait for one within their own time
@@ -75,6 +81,16 @@ class RedisStore:
         """See SequenceStore."""
         deleted: int = await self._bounded(lambda: self._redis.delete(_key(user_id)), WRITE_SECONDS)
         return deleted > 0
+
+    async def control(self) -> bytes | None:
+        """See SequenceStore."""
+        document: bytes | None = await self._bounded(lambda: self._redis.get(CONTROL), self._timeout)
+        return document
+
+    async def change_control(self, expected: bytes | None, document: bytes) -> bool:
+        """See SequenceStore. One script, so that nobody can write in between."""
+        words = (CHANGE_CONTROL, 1, CONTROL, expected or b"", document)
+        return bool(await self._bounded(lambda: self._redis.eval(*words), WRITE_SECONDS))
 
     async def ping(self) -> None:
         """See SequenceStore."""

@@ -3,9 +3,9 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +16,10 @@ BUSY_SECONDS = 5.0
 CHUNK = 500  # users asked for in one statement
 Answer = TypeVar("Answer")
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS sequences (user_id TEXT PRIMARY KEY, packed BLOB NOT NULL) WITHOUT ROWID"
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS sequences (user_id TEXT PRIMARY KEY, packed BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS control (id INTEGER PRIMARY KEY CHECK (id = 1), document BLOB NOT NULL)",
+)
 
 
 class SQLiteStore:
@@ -57,6 +60,14 @@ class SQLiteStore:
         """See SequenceStore."""
         return await self._run(self._writing, lambda: self._erase(user_id))
 
+    async def control(self) -> bytes | None:
+        """See SequenceStore."""
+        return await self._run(self._reading, lambda: _control(self._reader))
+
+    async def change_control(self, expected: bytes | None, document: bytes) -> bool:
+        """See SequenceStore."""
+        return await self._run(self._writing, lambda: self._change_control(expected, document))
+
     async def ping(self) -> None:
         """See SequenceStore."""
         await self._run(self._reading, lambda: self._reader.execute("SELECT 1").fetchone())
@@ -73,7 +84,8 @@ class SQLiteStore:
         try:
             _use_write_ahead_log(connection)
             connection.execute("PRAGMA synchronous=FULL")
-            connection.execute(_SCHEMA)
+            for table in _SCHEMA:
+                connection.execute(table)
         except sqlite3.Error:
             connection.close()
             raise
@@ -87,17 +99,28 @@ class SQLiteStore:
 
     def _append(self, arriving: dict[str, list[tuple[int, packed.Entry]]]) -> list[tuple[int, EventStatus]]:
         statuses: list[tuple[int, EventStatus]] = []
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             for user_id, placed in arriving.items():
                 merged = self._merge(user_id, [entry for _, entry in placed])
                 statuses += [(place, status) for (place, _), status in zip(placed, merged, strict=True)]
+        return statuses
+
+    def _change_control(self, expected: bytes | None, document: bytes) -> bool:
+        with self._transaction():
+            if unchanged := _control(self._writer) == expected:
+                self._writer.execute("REPLACE INTO control VALUES (1, ?)", (document,))
+        return unchanged
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield
             self._writer.execute("COMMIT")
         except BaseException:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             raise
-        return statuses
 
     def _merge(self, user_id: str, entries: list[packed.Entry]) -> list[EventStatus]:
         row = self._writer.execute("SELECT packed FROM sequences WHERE user_id = ?", (user_id,)).fetchone()
@@ -118,6 +141,11 @@ class SQLiteStore:
 
     def _erase(self, user_id: str) -> bool:
         return self._writer.execute("DELETE FROM sequences WHERE user_id = ?", (user_id,)).rowcount > 0
+
+
+def _control(connection: sqlite3.Connection) -> bytes | None:
+    row = connection.execute("SELECT document FROM control").fetchone()
+    return row[0] if row else None
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:

@@ -212,7 +212,12 @@ def test_without_a_bundle_it_is_live_but_not_ready(tmp_path: Path) -> None:
 
 
 def test_health_names_the_bundle_and_the_store(client: TestClient, tiny_bundle: Path) -> None:
-    assert client.get("/health/ready").json() == {"status": "ready", "bundle_id": tiny_bundle.name, "store": "ok"}
+    assert client.get("/health/ready").json() == {
+        "status": "ready",
+        "bundle_id": tiny_bundle.name,
+        "store": "ok",
+        "control_version": 0,
+    }
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.http_calls import call, free_port
+from tests.service.test_registry import newer, rewritten
 
 REQUESTS = 40
 
@@ -63,7 +64,7 @@ def test_counters_of_two_workers_add_up_and_sigterm_ends_well(tiny_bundle: Path,
     assert counted is not None
     assert float(counted[1]) == REQUESTS
     assert f'intently_recommendations_total{{source="model"}} {float(REQUESTS)}' in metrics
-    assert call(f"{service.admin}/admin/bundles") == {"bundles": [tiny_bundle.name]}
+    assert [entry["bundle_id"] for entry in call(f"{service.admin}/admin/bundles")["bundles"]] == [tiny_bundle.name]
     code, errors = service.stop()
     assert code == 0, errors
 
@@ -83,6 +84,33 @@ def test_a_bundle_that_appears_later_is_served_and_a_damaged_one_is_not(tiny_bun
     sound = shutil.copytree(tiny_bundle, root / tiny_bundle.name)
     os.utime(sound / "manifest.json", (1, 1))  # the damaged one is newer, and still not served
     eventually(service.ready)
+    assert service.stop()[0] == 0
+
+
+def test_a_decision_reaches_every_worker_and_can_be_taken_back(
+    tiny_bundle: Path, tmp_path: Path, redis_url: str
+) -> None:
+    """Two workers follow the control state in Redis; no answer fails meanwhile."""
+    root = tmp_path / "bundles"
+    first, second = (newer(rewritten(tiny_bundle, root, name), at) for at, name in enumerate(("first", "second")))
+    service = Service(root, redis_url, workers=2)
+    eventually(service.ready)
+
+    def serving() -> set[str]:
+        return {call(f"{service.url}/v1/recommendations", {"history": ["a"]})["bundle_id"] for _ in range(20)}
+
+    def versions() -> float:
+        return float(re.search(r"^intently_control_version (\S+)$", call(f"{service.admin}/metrics"), re.MULTILINE)[1])
+
+    try:
+        eventually(lambda: serving() == {second.name})
+        decided = call(f"{service.admin}/admin/bundles/{first.name}/activate", {})
+        eventually(lambda: serving() == {first.name})
+        eventually(lambda: versions() == decided["version"])
+        assert call(f"{service.admin}/admin/bundles/rollback", {})["active"] == second.name
+        eventually(lambda: serving() == {second.name})
+    finally:
+        call(f"{service.admin}/admin/bundles/newest", {})
     assert service.stop()[0] == 0
 
 

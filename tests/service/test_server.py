@@ -6,6 +6,7 @@ import urllib.request
 from pathlib import Path
 
 from service import server
+from service.settings import Settings
 
 
 def admin_threads() -> list[str]:
@@ -16,7 +17,8 @@ def test_the_admin_thread_has_ended_before_the_process_does(tiny_bundle: Path, t
     """An event loop that still runs while the interpreter is taken down ends it with a segmentation fault."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with server._admin_port(tiny_bundle, str(tmp_path), "127.0.0.1", port):
+    settings = Settings(bundle=tiny_bundle, store=f"sqlite:///{tmp_path}/store.sqlite3")
+    with server._admin_port(settings, str(tmp_path), "127.0.0.1", port):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5) as answer:
             assert answer.status == 200
         assert admin_threads() == ["admin"]

@@ -1,0 +1,116 @@
+"""Decisions about the active bundle: kept in the store, followed by every worker, taken back."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from service.admin import create_admin_app
+from service.control import Control, ControlState
+from service.errors import ConflictError, NotReadyError
+from service.registry import Registry
+from service.settings import Settings
+from service.stores.base import SequenceStore
+from tests.service.test_registry import newer, rewritten
+
+OpenStore = Callable[..., SequenceStore]
+
+
+def test_a_rollback_takes_back_one_decision_after_another() -> None:
+    control = Control().activated("b", served="a").activated("c", served="a")
+    assert (control.version, control.active, control.before) == (2, "c", ("a", "b"))
+    assert control.activated("c", served="a").before == ("a", "b"), "activating what is active changes nothing"
+    back = control.rolled_back()
+    assert (back.version, back.active) == (3, "b")
+    assert back.rolled_back().active == "a"
+    with pytest.raises(ConflictError, match="nothing to roll back to"):
+        back.rolled_back().rolled_back()
+    assert control.following_newest() == Control(version=3)
+
+
+async def test_a_document_is_changed_only_as_it_was_read(opened: OpenStore, store_url: str) -> None:
+    """Compare and set, on every store; somebody else's decision in between is built upon, not overwritten."""
+    store = opened(store_url)
+    before = await store.control()
+    assert not await store.change_control(b"what was never there", b"{}")
+    assert await store.control() == before
+    here, there = ControlState(store), ControlState(opened(store_url))
+    start = (await here.poll()).version
+
+    meanwhile = ["there"]
+
+    def decide(control: Control) -> Control:
+        return control.activated(f"here after {control.active}", served=None)
+
+    original = store.change_control
+
+    async def interrupted(expected: bytes | None, document: bytes) -> bool:
+        if meanwhile:
+            await there.change(lambda control: control.activated(meanwhile.pop(), served=None))
+        return await original(expected, document)
+
+    store.change_control = interrupted  # type: ignore[method-assign]
+    decided = await here.change(decide)
+    assert (decided.active, decided.version) == ("here after there", start + 2)
+    assert (await there.poll()) == decided
+    await here.change(lambda control: control.following_newest())
+
+
+async def test_the_active_bundle_is_served_whatever_is_newer(tiny_bundle: Path, tmp_path: Path) -> None:
+    first, second = (newer(rewritten(tiny_bundle, tmp_path, name), at) for at, name in enumerate(("first", "second")))
+    registry = Registry(tmp_path)
+    await registry.refresh(first.name)
+    assert registry.engine().bundle_id == first.name
+    await registry.refresh("gone-0123456789abcdef")
+    assert registry.engine().bundle_id == first.name, "it serves until the active one is there"
+    await registry.refresh()
+    assert registry.engine().bundle_id == second.name
+    waiting = Registry(tmp_path)
+    await waiting.refresh("gone-0123456789abcdef")
+    with pytest.raises(NotReadyError, match="the active bundle gone-0123456789abcdef is not in"):
+        waiting.engine()
+
+
+@pytest.fixture
+async def admin(tiny_bundle: Path, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """The admin port over two sound bundles and one whose encoder is no graph."""
+    root = tmp_path / "bundles"
+    newer(rewritten(tiny_bundle, root, "first"), 1)
+    newer(rewritten(tiny_bundle, root, "second"), 2)
+    newer(rewritten(tiny_bundle, root, "broken", **{"encoder.onnx": b"not a graph"}), 0)
+    settings = Settings(bundle=root, store=f"sqlite:///{tmp_path}/store.sqlite3")
+    app = create_admin_app(settings, str(tmp_path))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://admin") as client,
+    ):
+        yield client
+
+
+async def test_activate_and_roll_back_over_the_admin_port(admin: httpx.AsyncClient, tmp_path: Path) -> None:
+    listed = (await admin.get("/admin/bundles")).json()["bundles"]
+    second, first, broken = (entry["bundle_id"] for entry in listed)
+    assert [entry["active"] for entry in listed] == [True, False, False]
+    activated = await admin.post(f"/admin/bundles/{first}/activate")
+    assert (activated.status_code, activated.json()["active"]) == (200, first)
+    answer = (await admin.get("/admin/bundles")).json()
+    assert [entry["active"] for entry in answer["bundles"]] == [False, True, False]
+    assert answer["control"] == {"version": 1, "active": first, "before": [second]}
+    assert (await admin.post("/admin/bundles/rollback")).json()["active"] == second
+    nothing = await admin.post("/admin/bundles/rollback")
+    assert (nothing.status_code, nothing.json()["error"]["code"]) == (409, "conflict")
+    assert (await admin.post("/admin/bundles/newest")).json()["active"] is None
+    refused = await admin.post(f"/admin/bundles/{broken}/activate")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "bundle_refused")
+    unknown = await admin.post("/admin/bundles/..%2Fetc/activate")
+    assert unknown.status_code == 404
+    assert (await admin.post("/admin/bundles/nothing/activate")).json()["error"]["code"] == "unknown_bundle"
+
+
+async def test_a_damaged_manifest_is_listed_with_what_is_wrong(admin: httpx.AsyncClient, tmp_path: Path) -> None:
+    manifest = next((tmp_path / "bundles").glob("second-*")) / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes() + b" ")
+    listed = (await admin.get("/admin/bundles")).json()["bundles"]
+    assert "the manifest was altered" in listed[0]["problem"]
+    assert [entry["active"] for entry in listed] == [False, True, False], "the newest sound one is served"
