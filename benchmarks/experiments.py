@@ -40,7 +40,7 @@ VARIED: dict[tuple[str, str], tuple[float, ...]] = {
     ("iclrec", "sequence_weight"): (0, 0.01, 0.1, 0.5),
     ("elcrec", "cluster_weight"): (0, 0.1, 1, 10, 100),
     ("elcrec", "contrast_weight"): (0, 0.01, 0.1, 0.5),
-    ("dssrec", "seq2seq_weight"): (0, 0.1, 1),
+    ("dssrec", "seq2seq_weight"): (0, 0.02, 0.1, 1),
     ("dssrec", "kept_share"): (0.1, 0.25, 0.5, 0.75, 1),
 }
 
