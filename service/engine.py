@@ -134,7 +134,7 @@ class Engine:
         return self._ready_recommender().rank(encoding.query_vectors, depth, excluded, allowed)
 
     def _excluded(self, question: Question) -> set[int]:
-        return set(self.vocabulary.split_known([*question.seen, *question.exclude])[0])
+        return self.vocabulary.known_rows((*question.seen, *question.exclude))
 
     def _allowed(self, question: Question) -> Mask | None:
         """The same array for the same filters, so that a batch holds each only once."""
@@ -142,7 +142,7 @@ class Engine:
         if question.allow is None:
             return mask
         listed = np.zeros(len(self.items), dtype=np.bool_)
-        listed[np.array(self.vocabulary.split_known(question.allow)[0], dtype=np.int64) - 1] = True
+        listed[np.array(list(self.vocabulary.known_rows(question.allow)), dtype=np.int64) - 1] = True
         return listed if mask is None else listed & mask
 
     def _answer(
@@ -160,6 +160,8 @@ class Engine:
 
     @staticmethod
     def _strongest(encoding: Encoding, number: int, top: int) -> list[IntentWeight]:
+        if top == 0:
+            return []
         weights = encoding.intent_weights[number]
         order = np.argsort(-weights, kind="stable")[:top]
         return [IntentWeight(intent_id=int(intent), weight=float(weights[intent])) for intent in order]

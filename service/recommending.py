@@ -34,11 +34,11 @@ async def recommend(requests: Sequence[RecommendationRequest], engine: Engine, s
 
 def _question(request: RecommendationRequest, stored: list[str]) -> Question:
     """With both, the history is the input; what is stored still counts as seen."""
-    history = stored if request.history is None else request.history
+    history, seen = (stored, stored) if request.history is None else (request.history, [*stored, *request.history])
     return Question(
         history=history,
         k=request.k,
-        seen=[*stored, *history] if request.exclude_seen else (),
+        seen=seen if request.exclude_seen else (),
         exclude=request.exclude,
         allow=request.allow,
         filters=request.filters,

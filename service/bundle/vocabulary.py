@@ -37,3 +37,9 @@ class Vocabulary:
             else:
                 rows.append(row)
         return rows, unknown
+
+    def known_rows(self, item_ids: Iterable[str]) -> set[int]:
+        """Rows of the known items among `item_ids`."""
+        rows = set(map(self._rows.get, item_ids))
+        rows.discard(None)
+        return rows  # type: ignore[return-value]  # None is gone

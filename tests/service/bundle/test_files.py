@@ -146,6 +146,7 @@ def test_the_vocabulary_goes_both_ways() -> None:
     vocabulary = Vocabulary(["a", "b"])
     assert (vocabulary.row("b"), vocabulary.item_id(1), vocabulary.row("c")) == (2, "a", None)
     assert vocabulary.split_known(["b", "x", "a"]) == ([2, 1], ["x"])
+    assert vocabulary.known_rows(["b", "x", "b"]) == {2}
     with pytest.raises(IndexError, match=r"outside 1\.\.2"):
         vocabulary.item_id(0)
     with pytest.raises(ValueError, match="1 item_ids occur twice"):
