@@ -9,7 +9,7 @@ from service.inference.topk import INPUTS, OUTPUTS, TopK
 
 OPSET = 18
 IR_VERSION = 8
-LARGEST_CATALOGUE = 200_000  # above it an approximate index answers sooner than an exact product
+LARGEST_CATALOGUE = 200_000  # items; a larger one is searched through its index, without a row of scores a request
 TOLERANCE = 1e-4
 DEPTH, QUERIES = 20, 64
 

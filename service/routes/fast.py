@@ -16,7 +16,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[bytes]])
 
 
 class FastRoute(APIRoute):
-    """A documented route without FastAPI's work at every request, which costs more than the answer.
+    """A documented route without FastAPI's work at every request.
 
     The endpoint takes the parsed body, the worker's parts and query parameters of type str, and returns JSON. The
     pydantic model that the OpenAPI document is made from parses the raw body; errors are the application's own.
