@@ -16,17 +16,20 @@ from service.middleware import Guard
 from service.recommending import IN_LOOP, recommend
 from service.registry import Registry
 from service.routes import events, health, intents, items, recommendations, users
+from service.routes.fast import FastRoute
 from service.schemas import ErrorAnswer, RecommendationRequest
 from service.settings import Settings
 from service.stores.opening import open_store
 
+RESOURCES = (recommendations, intents, items, events, health, users)
 
-def create_app_from_environment() -> FastAPI:
+
+def create_app_from_environment() -> Guard:
     """For uvicorn's workers: settings come from INTENTLY_* variables."""
     return create_app(Settings())
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings) -> Guard:
     """One worker's application."""
     app = FastAPI(
         title="Intently",
@@ -37,11 +40,11 @@ def create_app(settings: Settings) -> FastAPI:
         responses={"default": {"model": ErrorAnswer, "description": "Refused, or failed."}},
         lifespan=lambda app: _lifespan(app, settings),
     )
-    for resource in (recommendations, intents, items, events, health, users):
+    for resource in RESOURCES:
         app.include_router(resource.router)
     add_error_handlers(app)
-    app.add_middleware(Guard)
-    return app
+    routes = (route for resource in RESOURCES for route in resource.router.routes)
+    return Guard(app, [route for route in routes if isinstance(route, FastRoute)])
 
 
 @asynccontextmanager

@@ -1,18 +1,26 @@
-"""Which items a filter lets through."""
+"""Which items may be shown: what is available, and what a filter lets through."""
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.bundle.contents import Item
-from service.inference.retrieval import Mask
+from service.inference.allowed import Allowed
 from service.schemas import Condition, Range, Scalar
 
 CATEGORY = "category"
-KEPT = 256  # masks, of one byte an item each
+BYTES = 5  # of a selection, an item
+FEWEST_KEPT = 8
+
+
+class _Available(NamedTuple):
+    """What may be shown at all, and the selections made from it so far."""
+
+    items: Allowed | None  # None: every item
+    selections: OrderedDict[tuple[Any, ...], Allowed]
 
 
 class Catalogue:
@@ -21,8 +29,8 @@ class Catalogue:
     An attribute that is a list lets its item through if any of its values is wanted.
     """
 
-    def __init__(self, items: Sequence[Item]) -> None:
-        """`items` in row order."""
+    def __init__(self, items: Sequence[Item], *, kept_bytes: int = 64 << 20) -> None:
+        """`items` in row order. At most `kept_bytes` of selections are kept for filters that come again."""
         self._count = len(items)
         found: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for place, item in enumerate(items):
@@ -32,24 +40,36 @@ class Catalogue:
             column: {value: np.array(places) for value, places in values.items()} for column, values in found.items()
         }
         self.columns = sorted(self._places)  # what can be filtered by
-        self._masks: OrderedDict[tuple[Any, ...], Mask] = OrderedDict()
+        self._kept = max(FEWEST_KEPT, kept_bytes // (BYTES * max(self._count, 1)))
+        self._available = _Available(None, OrderedDict())
 
-    def mask(self, filters: Mapping[str, Condition]) -> Mask:
-        """The items (V) that meet every condition; the same array for the same filters while it is in use.
+    def hide(self, rows: Iterable[int]) -> None:
+        """From now on these item rows are not available, all others are."""
+        hidden = np.array(list(rows), dtype=np.int64)
+        mask = np.ones(self._count, dtype=np.bool_)
+        mask[hidden - 1] = False
+        self._available = _Available(Allowed(mask) if len(hidden) else None, OrderedDict())  # one assignment
+
+    def allowed(self, filters: Mapping[str, Condition]) -> Allowed | None:
+        """The available items that meet every condition, None for all; the same object for the same filters.
 
         A column that no item has lets nothing through.
         """
+        available = self._available
+        if not filters:
+            return available.items
         key = tuple(sorted((column, _key(condition)) for column, condition in filters.items()))
-        if (mask := self._masks.pop(key, None)) is None:
-            mask = np.ones(self._count, dtype=np.bool_)
+        if (chosen := available.selections.pop(key, None)) is None:
+            mask = np.ones(self._count, dtype=np.bool_) if available.items is None else available.items.mask.copy()
             for column, condition in filters.items():
                 mask &= self._meets(column, condition)
-        self._masks[key] = mask
-        while len(self._masks) > KEPT:
-            self._masks.popitem(last=False)
-        return mask
+            chosen = Allowed(mask)
+        available.selections[key] = chosen
+        while len(available.selections) > self._kept:
+            available.selections.popitem(last=False)
+        return chosen
 
-    def _meets(self, column: str, condition: Condition) -> Mask:
+    def _meets(self, column: str, condition: Condition) -> NDArray[np.bool_]:
         values = self._places.get(column, {})
         mask = np.zeros(self._count, dtype=np.bool_)
         if isinstance(condition, Range):

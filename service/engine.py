@@ -11,9 +11,10 @@ from service.bundle.files import Bundle, open_bundle
 from service.catalogue import Catalogue
 from service.errors import UnknownFilterError, UnknownIntentError, UnknownItemError
 from service.fallback import PopularItems
+from service.inference.allowed import Allowed
 from service.inference.encoder import Encoding
 from service.inference.recommender import Ranking, Recommender
-from service.inference.retrieval import Mask, set_threads
+from service.inference.retrieval import set_threads
 from service.schemas import Condition, IntentWeight, RankedItem, Source
 from service.telemetry import Stages
 
@@ -136,14 +137,14 @@ class Engine:
     def _excluded(self, question: Question) -> set[int]:
         return self.vocabulary.known_rows((*question.seen, *question.exclude))
 
-    def _allowed(self, question: Question) -> Mask | None:
-        """The same array for the same filters, so that a batch holds each only once."""
-        mask = self.catalogue.mask(question.filters) if question.filters else None
+    def _allowed(self, question: Question) -> Allowed | None:
+        """The same object for the same filters, so that a batch holds each only once."""
+        chosen = self.catalogue.allowed(question.filters)
         if question.allow is None:
-            return mask
+            return chosen
         listed = np.zeros(len(self.items), dtype=np.bool_)
         listed[np.array(list(self.vocabulary.known_rows(question.allow)), dtype=np.int64) - 1] = True
-        return listed if mask is None else listed & mask
+        return Allowed(listed if chosen is None else listed & chosen.mask)
 
     def _answer(
         self, question: Question, ranking: Ranking, source: Source, intents: list[IntentWeight], unknown: list[str]

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -18,36 +19,31 @@ RETRY_AFTER = "1"  # seconds, said with every 503
 
 def add_error_handlers(app: FastAPI) -> None:
     """Let an application answer its errors."""
-    app.add_exception_handler(ServiceError, _service_error)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected)
+    for kind in (ServiceError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _handle)
+
+
+async def _handle(_: Request, error: Exception) -> Response:
+    return error_answer(error)
+
+
+def error_answer(error: Exception) -> Response:
+    """The answer to a request that ended in `error`; what was not foreseen is logged and not told."""
+    match error:
+        case ServiceError():
+            return _json(error.status, error_body(error.code, error.message, error.details))
+        case RequestValidationError():
+            return _json(422, invalid_body(error.errors()))
+        case ValidationError():  # of a body that its model parsed
+            found = error.errors(include_url=False, include_input=False)
+            return _json(422, invalid_body({**one, "loc": ("body", *one["loc"])} for one in found))
+        case HTTPException():
+            code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+            return _json(error.status_code, error_body(code, str(error.detail)))
+    log.exception("unexpected error", exc_info=error)
+    return _json(500, error_body("internal_error", "the request failed; the log says why"))
 
 
 def _json(status: int, body: Any) -> Response:
     headers = {"retry-after": RETRY_AFTER} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return Response(orjson.dumps(body, default=str), status, headers, "application/json")
-
-
-async def _service_error(_: Request, error: Exception) -> Response:
-    if not isinstance(error, ServiceError):
-        raise error
-    return _json(error.status, error_body(error.code, error.message, error.details))
-
-
-async def _invalid(_: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    return _json(422, invalid_body(error.errors()))
-
-
-async def _http_error(_: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    return _json(error.status_code, error_body(code, str(error.detail)))
-
-
-async def _unexpected(_: Request, error: Exception) -> Response:
-    log.exception("unexpected error", exc_info=error)
-    return _json(500, error_body("internal_error", "the request failed; the log says why"))

@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 import numpy as np
 from numpy.typing import NDArray
 
+from service.inference.allowed import Allowed
 from service.inference.recommender import Ranking
-from service.inference.retrieval import Mask
 
 
 class PopularItems:
@@ -16,11 +16,11 @@ class PopularItems:
         self._rows: list[int] = (np.argsort(-popularity, kind="stable") + 1).tolist()
         self._shares = (popularity / max(int(popularity.sum()), 1)).astype(np.float32)
 
-    def rank(self, k: int, excluded: AbstractSet[int], allowed: Mask | None = None) -> Ranking:
+    def rank(self, k: int, excluded: AbstractSet[int], allowed: Allowed | None = None) -> Ranking:
         """The k most popular items that are allowed and not excluded."""
         chosen: list[int] = []
         for row in self._rows:
-            if row not in excluded and (allowed is None or allowed[row - 1]):
+            if row not in excluded and (allowed is None or allowed.mask[row - 1]):
                 chosen.append(row)
                 if len(chosen) == k:
                     break

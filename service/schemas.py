@@ -37,14 +37,16 @@ class RecommendationRequest(_Request):
     history: list[Identifier] | None = Field(default=None, max_length=1000, description="item ids, oldest first")
     k: int = Field(default=20, ge=1, le=MAX_K)
     exclude_seen: bool = True
-    exclude: list[Identifier] = Field(default=[], max_length=1000, description="item ids that must not be shown")
+    exclude: list[Identifier] = Field(
+        default_factory=list, max_length=1000, description="item ids that must not be shown"
+    )
     allow: list[Identifier] | None = Field(default=None, max_length=10000, description="only these may be shown")
     filters: dict[Identifier, Condition] = Field(
-        default={},
+        default_factory=dict,
         max_length=10,
         description="every condition must be met: category or attribute -> a value, any of a list, or min and max",
     )
-    attributes: dict[str, Any] = Field(default={}, description="of the user; not used by the model")
+    attributes: dict[str, Any] = Field(default_factory=dict, description="of the user; not used by the model")
     intents: int = Field(default=0, ge=0, le=100, description="how many of the strongest intents to return")
     titles: bool = False
 

@@ -62,6 +62,8 @@ def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: in
         workers=workers,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,  # nothing depends on who asks
+        server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     try:

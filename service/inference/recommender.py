@@ -8,9 +8,10 @@ import numpy as np
 
 from service.bundle.files import Bundle
 from service.bundle.inputs import Rows
+from service.inference.allowed import Allowed
 from service.inference.encoder import Encoder, Encoding, Floats
 from service.inference.merge import merge
-from service.inference.retrieval import Mask, VectorIndex
+from service.inference.retrieval import VectorIndex
 from service.inference.topk import TopK
 
 SIMILAR_DEPTH = 10  # long vectors crowd a search by inner product: look this much deeper, then rank by cosine
@@ -54,19 +55,19 @@ class Recommender:
         query_vectors: Floats,
         k: int,
         excluded: Sequence[AbstractSet[int]],
-        allowed: Sequence[Mask | None] = (),
+        allowed: Sequence[Allowed | None] = (),
     ) -> list[Ranking]:
-        """The best k items for each of B queries (B, Q, D), without its `excluded` rows and outside its mask (V).
+        """The best k items for each of B queries (B, Q, D), without its `excluded` rows, of those it is `allowed`.
 
         A list is short only when nothing is left.
         """
         if self._topk is not None:
             found = self._topk.best(query_vectors, k, excluded, allowed)
             return [Ranking(rows=rows, scores=scores) for scores, rows in found]
-        masks = allowed or [None] * len(excluded)
-        return [self._search(*one, k) for one in zip(query_vectors, excluded, masks, strict=True)]
+        selections = allowed or [None] * len(excluded)
+        return [self._search(*one, k) for one in zip(query_vectors, excluded, selections, strict=True)]
 
-    def _search(self, query_vectors: Floats, excluded: AbstractSet[int], allowed: Mask | None, k: int) -> Ranking:
+    def _search(self, query_vectors: Floats, excluded: AbstractSet[int], allowed: Allowed | None, k: int) -> Ranking:
         """One history's query vectors (Q, D) through the index, as deep as the exclusions require."""
         scores, rows = merge(*self.items.search(query_vectors, k + len(excluded), allowed))
         return self._keep(scores, rows, k, excluded)

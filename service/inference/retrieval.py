@@ -2,12 +2,10 @@
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
 from service.bundle.inputs import Rows
+from service.inference.allowed import Allowed
 from service.inference.encoder import Floats
-
-Mask = NDArray[np.bool_]
 
 
 class VectorIndex:
@@ -28,16 +26,16 @@ class VectorIndex:
         """D, the length of one vector."""
         return int(self._index.d)
 
-    def search(self, queries: Floats, depth: int, among: Mask | None = None) -> tuple[Floats, Rows]:
+    def search(self, queries: Floats, depth: int, among: Allowed | None = None) -> tuple[Floats, Rows]:
         """(N, D) -> scores (N, depth) and numbers (N, depth), best first; `depth` is capped at what there is.
 
-        With `among` (one mask for all queries, over the index in order) nothing else is found.
+        With `among`, the same for all queries, nothing else is found.
         """
         if among is None:
             scores, positions = self._index.search(np.ascontiguousarray(queries), min(depth, len(self)))
         else:
-            chosen = faiss.SearchParameters(sel=faiss.IDSelectorBatch(np.flatnonzero(among)))  # type: ignore[call-arg]
-            depth = min(depth, int(among.sum()))
+            chosen = faiss.SearchParameters(sel=faiss.IDSelectorBatch(among.places))  # type: ignore[call-arg]
+            depth = min(depth, len(among.places))
             scores, positions = self._index.search(np.ascontiguousarray(queries), depth, params=chosen)
         return scores, positions + self._first
 

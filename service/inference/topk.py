@@ -9,14 +9,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from service.bundle.inputs import Rows
+from service.inference.allowed import HIDDEN, Allowed
 from service.inference.encoder import Floats
-from service.inference.retrieval import Mask
 from service.inference.session import open_session
 
 INPUTS = ("query_vectors", "penalties", "penalty", "places", "amounts", "k")
 OUTPUTS = ("scores", "rows")
 SCORES_AT_ONCE = 8 << 20  # of B x V; a larger batch is ranked in parts
-HIDDEN = np.float32("-inf")
 
 
 class TopK:
@@ -40,11 +39,11 @@ class TopK:
         query_vectors: Floats,
         k: int,
         excluded: Sequence[AbstractSet[int]],
-        allowed: Sequence[Mask | None] = (),
+        allowed: Sequence[Allowed | None] = (),
     ) -> list[tuple[Floats, Rows]]:
-        """(B, Q, D), the item rows that each must not get, and masks (V) of those it may -> scores and item rows.
+        """(B, Q, D), the item rows that each must not get, and those that it may -> scores and item rows.
 
-        Without masks, or with None, every item may come. A list is shorter than k only when nothing else is left.
+        Without `allowed`, or with None, every item may come. A list is shorter than k only when nothing else is left.
         """
         at_once = max(1, SCORES_AT_ONCE // self._items)
         found = []
@@ -54,7 +53,7 @@ class TopK:
         return found
 
     def _ranked(
-        self, query_vectors: Floats, k: int, excluded: Sequence[AbstractSet[int]], allowed: Sequence[Mask | None]
+        self, query_vectors: Floats, k: int, excluded: Sequence[AbstractSet[int]], allowed: Sequence[Allowed | None]
     ) -> list[tuple[Floats, Rows]]:
         table, choice = self._penalties(allowed, len(query_vectors))
         places = self._places(excluded)
@@ -76,12 +75,11 @@ class TopK:
         rows = np.fromiter(chain.from_iterable(excluded), dtype=np.int64, count=sum(counts))
         return rows - 1 + np.repeat(np.arange(len(counts)) * self._items, counts)
 
-    def _penalties(self, allowed: Sequence[Mask | None], batch: int) -> tuple[Floats, NDArray[np.int64]]:
-        """A row of zeros and below it one of 0 and -inf for each different mask; the row of each query."""
-        different = {id(mask): mask for mask in allowed if mask is not None}
+    def _penalties(self, allowed: Sequence[Allowed | None], batch: int) -> tuple[Floats, NDArray[np.int64]]:
+        """A row of zeros and below it the penalties of each different selection; the row of each query."""
+        different = list(dict.fromkeys(one for one in allowed if one is not None))
         if not different:
             return self._unrestricted, np.zeros(batch, dtype=np.int64)
-        numbers = {name: number for number, name in enumerate(different, start=1)}
-        choice = np.array([0 if mask is None else numbers[id(mask)] for mask in allowed], dtype=np.int64)
-        penalties = [np.where(mask, np.float32(0), HIDDEN) for mask in different.values()]
-        return np.vstack([self._unrestricted, *penalties]), choice
+        numbers = {one: number for number, one in enumerate(different, start=1)}
+        choice = np.array([0 if one is None else numbers[one] for one in allowed], dtype=np.int64)
+        return np.vstack([self._unrestricted, *(one.penalties for one in different)]), choice

@@ -6,17 +6,18 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
+
+from service.error_answers import error_answer
 
 JSON = (b"content-type", b"application/json")
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[bytes]])
 
 
 class FastRoute(APIRoute):
-    """A documented route without FastAPI's work at every request.
+    """A documented route that the guard asks itself, past the layers and the routing of FastAPI.
 
     The endpoint takes the parsed body, the worker's parts and query parameters of type str, and returns JSON. The
     pydantic model that the OpenAPI document is made from parses the raw body; errors are the application's own.
@@ -31,25 +32,23 @@ class FastRoute(APIRoute):
         self._model: type[BaseModel] = first.annotation
         self._query = frozenset(parameter.name for parameter in query)
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or let FastAPI refuse another method."""
-        if scope["method"] in (self.methods or ()):
-            await self._answer(scope, receive, send)
-        else:
-            await super().handle(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request from its body to the answer, whatever goes wrong."""
         try:
-            request = self._model.model_validate_json(await _body(receive))
-        except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)
-            raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found]) from error
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
-        chosen = {name: value for name, value in query.items() if name in self._query}
-        answer: bytes = await self.endpoint(request, scope["app"].state.parts, **chosen)
+            answer = await self._answer(scope, receive)
+        except Exception as error:
+            await error_answer(error)(scope, receive, send)
+            return
         headers = [JSON, (b"content-length", str(len(answer)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> bytes:
+        request = self._model.model_validate_json(await _body(receive))
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
+        chosen = {name: value for name, value in query.items() if name in self._query}
+        answer: bytes = await self.endpoint(request, scope["app"].state.parts, **chosen)
+        return answer
 
 
 def fast_post(router: APIRouter, path: str, answer: type[BaseModel]) -> Callable[[Endpoint], Endpoint]:

@@ -3,7 +3,7 @@
 import pytest
 
 from service.bundle.contents import Item
-from service.catalogue import KEPT, Catalogue
+from service.catalogue import BYTES, Catalogue
 from service.schemas import Condition, Range
 
 ITEMS = [
@@ -36,8 +36,7 @@ ITEMS = [
     ],
 )
 def test_items_that_meet_every_condition_come_through(filters: dict[str, Condition], through: str) -> None:
-    mask = Catalogue(ITEMS).mask(filters)
-    assert "".join(item.item_id for item, one in zip(ITEMS, mask, strict=True) if one) == through
+    assert _shown(Catalogue(ITEMS), filters) == through
 
 
 def test_columns_are_what_some_item_has() -> None:
@@ -45,13 +44,30 @@ def test_columns_are_what_some_item_has() -> None:
     assert Catalogue(ITEMS[5:]).columns == []
 
 
-def test_masks_in_use_are_kept_and_others_forgotten() -> None:
-    """However the filters are written, the array is the same, until KEPT others have been asked for since."""
+def test_selections_in_use_are_kept_and_others_forgotten() -> None:
+    """However the filters are written, the object is the same, until as many others as fit were asked for since."""
+    kept = 10
+    catalogue = Catalogue(ITEMS, kept_bytes=kept * BYTES * len(ITEMS))
+    first = catalogue.allowed({"category": ["bags", "shoes"], "price": 3.0})
+    for number in range(kept - 1):
+        catalogue.allowed({"price": number + 0.5})
+    assert catalogue.allowed({"price": "3", "category": ["shoes", "bags"]}) is first
+    for number in range(kept):
+        catalogue.allowed({"price": number + 0.25})
+    assert catalogue.allowed({"price": 3, "category": ["bags", "shoes"]}) is not first
+
+
+def test_hidden_items_come_through_no_filter_until_they_are_back() -> None:
     catalogue = Catalogue(ITEMS)
-    first = catalogue.mask({"category": ["bags", "shoes"], "price": 3.0})
-    for number in range(KEPT - 1):
-        catalogue.mask({"price": number + 0.5})
-    assert catalogue.mask({"price": "3", "category": ["shoes", "bags"]}) is first
-    for number in range(KEPT):
-        catalogue.mask({"price": number + 0.25})
-    assert catalogue.mask({"price": 3, "category": ["bags", "shoes"]}) is not first
+    assert _shown(catalogue, {"category": "shoes"}) == "ab"
+    catalogue.hide([2, 3])
+    assert _shown(catalogue, {}) == "adef"
+    assert _shown(catalogue, {"category": ["shoes", "bags"]}) == "ae"
+    catalogue.hide([])
+    assert catalogue.allowed({}) is None
+    assert _shown(catalogue, {"category": "shoes"}) == "ab"
+
+
+def _shown(catalogue: Catalogue, filters: dict[str, Condition]) -> str:
+    allowed = catalogue.allowed(filters)
+    return "".join(item.item_id for place, item in enumerate(ITEMS) if allowed is None or allowed.mask[place])

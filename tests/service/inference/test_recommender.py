@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from service.bundle.files import open_bundle
+from service.inference.allowed import Allowed
 from service.inference.encoder import Encoder
 from service.inference.merge import merge
 from service.inference.recommender import Recommender
@@ -37,12 +38,12 @@ def test_exclusions_never_under_fill(recommender: Recommender) -> None:
     assert rankings[1].rows.tolist() == [6]
 
 
-def test_a_mask_leaves_its_items_alone(recommender: Recommender) -> None:
-    """Of c, e and f the query (1, 0) gets c .8, e .1, f 0; without c two are left; the unmasked neighbour gets all."""
-    among = np.array([False, False, True, False, True, True])
+def test_a_selection_leaves_its_items_alone(recommender: Recommender) -> None:
+    """Of c, e and f the query (1, 0) gets c .8, e .1, f 0; without c two are left; the free neighbour gets all."""
+    among = Allowed(np.array([False, False, True, False, True, True]))
     query = recommender.encode([[1], [1], [1]]).query_vectors
-    masked, shorter, free = recommender.rank(query, 3, [set(), {3}, {1}], [among, among, None])
-    assert masked.rows.tolist() == [3, 5, 6]
+    selected, shorter, free = recommender.rank(query, 3, [set(), {3}, {1}], [among, among, None])
+    assert selected.rows.tolist() == [3, 5, 6]
     assert shorter.rows.tolist() == [5, 6]
     assert free.rows.tolist() == [2, 3, 5]
     nothing = recommender.rank(query[:1], 3, [{3, 5, 6}], [among])[0]
@@ -96,7 +97,7 @@ def test_a_large_batch_is_ranked_in_parts(tiny_bundle: Path, monkeypatch: pytest
     histories = [[row] for row in (1, 4, 2, 5, 3)]
     query = recommender.encode(histories).query_vectors
     excluded = [set(history) for history in histories]
-    among = [np.arange(6) != 5, None, None, np.arange(6) != 0, None]
+    among = [Allowed(np.arange(6) != 5), None, None, Allowed(np.arange(6) != 0), None]
     whole = recommender.rank(query, 3, excluded, among)
     monkeypatch.setattr("service.inference.topk.SCORES_AT_ONCE", 12)  # two queries of six items
     for part, one in zip(recommender.rank(query, 3, excluded, among), whole, strict=True):
