@@ -1,14 +1,15 @@
 """The public application: routes, error shape, and what lives as long as a worker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
 from service import telemetry
+from service.availability import availability
 from service.batching import MicroBatches
-from service.control import ControlState
+from service.control import control_state
 from service.dependencies import Parts
 from service.error_answers import add_error_handlers
 from service.events import EventIntake
@@ -58,10 +59,19 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         return await recommend(requests, registry.engine(), store)
 
     batches = MicroBatches(answer, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline)
-    control = ControlState(store)
+    control = control_state(store)
     app.state.parts = Parts(registry, store, intake, batches, control)
-    await _follow(registry, control)
-    watch = asyncio.create_task(_watch(registry, control, settings.poll_seconds))
+    unavailable = availability(store)
+
+    async def follow() -> None:
+        """Do as the shared documents say, with the bundles there are."""
+        registry.hide((await unavailable.poll()).item_ids)
+        await registry.refresh((await control.poll()).active)
+        telemetry.CONTROL_VERSION.set(control.current.version)
+        telemetry.UNAVAILABLE_ITEMS.set(len(unavailable.current.item_ids))
+
+    await follow()
+    watch = asyncio.create_task(_repeat(follow, settings.poll_seconds))
     try:
         yield
     finally:
@@ -71,13 +81,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         await store.close()
 
 
-async def _watch(registry: Registry, control: ControlState, seconds: float) -> None:
-    """Follow the control state and the bundles that appear, for ever."""
+async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
-        await _follow(registry, control)
-
-
-async def _follow(registry: Registry, control: ControlState) -> None:
-    await registry.refresh((await control.poll()).active)
-    telemetry.CONTROL_VERSION.set(control.current.version)
+        await work()

@@ -1,24 +1,17 @@
-"""The control state: which bundle every worker of every replica shall serve, one versioned document in the store."""
+"""The control state: which bundle every worker of every replica shall serve, as decided over the admin port."""
 
-import logging
-from collections.abc import Callable
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from service.errors import ConflictError
-from service.stores.base import SequenceStore, StoreUnavailableError
+from service.shared_document import SharedDocument, Versioned
+from service.stores.base import SequenceStore
 
-log = logging.getLogger("intently")
 REMEMBERED = 20  # activations that can be rolled back
-ATTEMPTS = 10
 
 
-class Control(BaseModel):
+class Control(Versioned):
     """What was decided. Without an active bundle the newest sound one is served."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: int = Field(default=0, ge=0)
     active: str | None = None
     before: tuple[str, ...] = Field(default=(), description="what was active before, the latest last")
 
@@ -39,38 +32,6 @@ class Control(BaseModel):
         return Control(version=self.version + 1)
 
 
-class ControlState:
-    """The document as this process knows it."""
-
-    def __init__(self, store: SequenceStore) -> None:
-        self._store = store
-        self._away = False
-        self.current = Control()
-
-    async def poll(self) -> Control:
-        """Read the document; the last known one stands while the store is away or the document is not readable."""
-        try:
-            self.current = (await self._read())[1]
-            self._away = False
-        except (StoreUnavailableError, ValidationError) as error:
-            if not self._away:  # once, not every second
-                log.warning("the control state cannot be read: %s", error)
-            self._away = True
-        return self.current
-
-    async def change(self, decide: Callable[[Control], Control]) -> Control:
-        """Write what `decide` makes of the current document, again if somebody else wrote meanwhile.
-
-        Raises StoreUnavailableError, ConflictError.
-        """
-        for _ in range(ATTEMPTS):
-            raw, found = await self._read()
-            decided = decide(found)
-            if await self._store.change_control(raw, decided.model_dump_json().encode()):
-                self.current = decided
-                return decided
-        raise ConflictError("the control state is being changed by others; try again")
-
-    async def _read(self) -> tuple[bytes | None, Control]:
-        raw = await self._store.control()
-        return raw, Control() if raw is None else Control.model_validate_json(raw)
+def control_state(store: SequenceStore) -> SharedDocument[Control]:
+    """The decisions kept in a store."""
+    return SharedDocument(store, "control", Control())

@@ -6,12 +6,13 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 
 from service.batching import MicroBatches
-from service.control import ControlState
+from service.control import Control
 from service.engine import Engine
 from service.errors import StoreDownError
 from service.events import EventIntake
 from service.registry import Registry
 from service.schemas import RecommendationRequest
+from service.shared_document import SharedDocument
 from service.stores.base import Interaction, SequenceStore, StoreUnavailableError
 from service.telemetry import STORE_ERRORS, Stages
 
@@ -24,7 +25,7 @@ class Parts:
     store: SequenceStore
     intake: EventIntake
     recommendations: MicroBatches[RecommendationRequest, bytes]  # one request -> its answer as JSON
-    control: ControlState
+    control: SharedDocument[Control]
 
 
 async def parts(request: Request) -> Parts:  # async, like `engine`: FastAPI sends others to a thread, per request

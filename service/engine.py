@@ -1,6 +1,6 @@
 """One bundle at work: external ids in, external ids out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Answer:
 
 
 class Engine:
-    """Thread-safe: nothing changes after construction."""
+    """Thread-safe: after construction nothing changes but, at once, which items are available."""
 
     def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
         """Raise ValueError when the bundle's parts do not fit each other."""
@@ -68,6 +68,10 @@ class Engine:
         engine = cls(open_bundle(path), threads=threads)
         engine.recommend([Question(history=[engine.vocabulary.item_id(1)])], Stages())
         return engine
+
+    def hide(self, item_ids: Iterable[str]) -> None:
+        """These items are not available, all others are."""
+        self.catalogue.hide(self.vocabulary.known_rows(item_ids))
 
     def check_filters(self, filters: Mapping[str, Condition]) -> None:
         """Raises UnknownFilterError for a column that no item has."""
@@ -106,12 +110,12 @@ class Engine:
         row = self.vocabulary.row(item_id)
         if row is None:
             raise UnknownItemError(item_id)
-        return self._items(self._ready_recommender().similar(row, k))
+        return self._items(self._ready_recommender().similar(row, k, self.catalogue.allowed({})))
 
     def intent_items(self, intent_id: int, k: int) -> list[RankedItem]:
         """Items nearest to a prototype. Raises UnknownIntentError."""
         self._check_intent(intent_id)
-        return self._items(self._ready_recommender().intent_items(intent_id, k))
+        return self._items(self._ready_recommender().intent_items(intent_id, k, self.catalogue.allowed({})))
 
     def intent_neighbours(self, intent_id: int, k: int) -> list[IntentWeight]:
         """The intents nearest to one, with their inner product. Raises UnknownIntentError."""

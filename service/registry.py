@@ -21,6 +21,7 @@ class Registry:
         self._source = source
         self._threads = threads
         self._engine: Engine | None = None
+        self._hidden: frozenset[str] = frozenset()
         self._refused: dict[Path, list[tuple[str, int, int]]] = {}
         self._why = f"no bundle in {source.name!r} yet: publish one with intently-train run"
 
@@ -36,6 +37,13 @@ class Registry:
         if bundle_id is not None and bundle_id != self._engine.bundle_id:
             raise UnknownBundleError(bundle_id, self._engine.bundle_id)
         return self._engine
+
+    def hide(self, item_ids: frozenset[str]) -> None:
+        """These items are not available, in the engine being served and in those to come."""
+        if item_ids != self._hidden:
+            self._hidden = item_ids
+            if self._engine is not None:
+                self._engine.hide(item_ids)
 
     async def refresh(self, active: str | None = None) -> None:
         """Serve the active bundle, or without one the newest that is sound. What is served now serves until then."""
@@ -81,6 +89,7 @@ class Registry:
     def _swap(self, engine: Engine) -> None:
         if self._engine is not None:
             BUNDLE.labels(self._engine.bundle_id, self._engine.manifest.method).set(0)
+        engine.hide(self._hidden)
         self._engine = engine
         BUNDLE.labels(engine.bundle_id, engine.manifest.method).set(1)
         READY.set(1)

@@ -94,7 +94,7 @@ class Workers(Multiprocess):
 @contextmanager
 def _admin_port(settings: Settings, directory: str, host: str, port: int) -> Iterator[None]:
     """The admin port lives in a thread of the supervising process. Raises StartError if it cannot listen."""
-    from service.admin import create_admin_app
+    from service.admin.app import create_admin_app
 
     app = create_admin_app(settings, directory)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=1)

@@ -26,6 +26,9 @@ QUEUE_DEPTH = Gauge("intently_queue_depth", "Requests waiting when a batch was b
 CONTROL_VERSION = Gauge(
     "intently_control_version", "The oldest control state that a worker follows.", multiprocess_mode="livemin"
 )
+UNAVAILABLE_ITEMS = Gauge(
+    "intently_unavailable_items", "Items that must not be shown for now.", multiprocess_mode="livemin"
+)
 READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiprocess_mode="livesum")
 
 STAGES = ("queue", "store", "encode", "search")

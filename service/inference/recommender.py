@@ -79,21 +79,26 @@ class Recommender:
             scores, rows = scores[kept], rows[kept]
         return Ranking(rows=rows[:k], scores=scores[:k])
 
-    def similar(self, row: int, k: int) -> Ranking:
+    def similar(self, row: int, k: int, allowed: Allowed | None = None) -> Ranking:
         """The k items most like `row` by cosine, itself left out, among the nearest by inner product."""
         vector = self.items.vector(row)
-        rows = self.items.search(vector[None], 1 + k * SIMILAR_DEPTH)[1][0]
-        candidates = np.stack([self.items.vector(int(candidate)) for candidate in rows])
-        lengths = np.linalg.norm(candidates, axis=1) * np.linalg.norm(vector)
-        cosines = candidates @ vector / np.maximum(lengths, np.finfo(np.float32).tiny)
+        rows = self.items.search(vector[None], 1 + k * SIMILAR_DEPTH, allowed)[1][0]
+        cosines = _cosines(self.items.vectors_of(rows), vector[None])[:, 0]
         return self._keep(*merge(cosines[None], rows[None]), k, {row})
 
-    def intent_items(self, intent_id: int, k: int) -> Ranking:
+    def intent_items(self, intent_id: int, k: int, allowed: Allowed | None = None) -> Ranking:
         """The k items nearest to an intent's prototype by inner product."""
-        scores, rows = merge(*self.items.search(self.intents.vector(intent_id)[None], k))
+        scores, rows = merge(*self.items.search(self.intents.vector(intent_id)[None], k, allowed))
         return Ranking(rows=rows, scores=scores)
 
     def intent_neighbours(self, intent_id: int, k: int) -> Ranking:
         """The k intents whose prototypes have the largest inner product with this one's, itself left out."""
         scores, rows = merge(*self.intents.search(self.intents.vector(intent_id)[None], k + 1))
         return self._keep(scores, rows, k, {intent_id})
+
+
+def _cosines(left: Floats, right: Floats) -> Floats:
+    """(N, D) and (M, D) -> (N, M); 0 for a vector of length 0."""
+    lengths = np.linalg.norm(left, axis=1)[:, None] * np.linalg.norm(right, axis=1)
+    cosines: Floats = left @ right.T / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return cosines

@@ -43,6 +43,10 @@ class VectorIndex:
         """The vector (D) of one item row or intent."""
         return np.asarray(self._index.reconstruct(number - self._first), dtype=np.float32)
 
+    def vectors_of(self, numbers: Rows) -> Floats:
+        """The vectors (N, D) of some item rows or intents."""
+        return np.asarray(self._index.reconstruct_batch(numbers - self._first), dtype=np.float32)
+
     def vectors(self) -> Floats:
         """All vectors (N, D) in order."""
         return np.asarray(self._index.reconstruct_n(0, len(self)), dtype=np.float32)

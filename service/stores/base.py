@@ -36,6 +36,13 @@ class Interaction(NamedTuple):
     timestamp: int
 
 
+class Document(NamedTuple):
+    """Something all processes agree upon; version 0, with no content, before it was first written."""
+
+    version: int
+    content: bytes
+
+
 def event_key(event_id: str) -> int:
     """48 bits of SHA-256: what remains of an event_id in the store."""
     return int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:6], "big")
@@ -61,12 +68,12 @@ class SequenceStore(Protocol):
         """Forget a user; whether there was anything to forget."""
         ...
 
-    async def control(self) -> bytes | None:
-        """The control document, None before it was first written."""
+    async def document(self, name: str, *, unless: int | None = None) -> Document | None:
+        """A document that all processes share; None when its version is `unless`, which costs little."""
         ...
 
-    async def change_control(self, expected: bytes | None, document: bytes) -> bool:
-        """Write the control document if it still is `expected`; whether it was."""
+    async def change_document(self, name: str, expected: int, document: Document) -> bool:
+        """Write it if its version still is `expected`; whether it was."""
         ...
 
     async def ping(self) -> None:

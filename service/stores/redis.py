@@ -11,14 +11,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from service.stores import packed
-from service.stores.base import EventStatus, Interaction, StoredEvent, StoreUnavailableError
+from service.stores.base import Document, EventStatus, Interaction, StoredEvent, StoreUnavailableError
 from service.stores.breaker import CircuitBreaker
 
 APPEND = (Path(__file__).parent / "append.lua").read_text(encoding="utf-8")
-CONTROL = "intently:control"
-CHANGE_CONTROL = """
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
+CHANGE_DOCUMENT = """
+if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[2], 'content', ARGV[3])
 return 1
 """
 STATUSES = (EventStatus.ACCEPTED, EventStatus.DUPLICATE, EventStatus.LATE)
@@ -82,14 +81,14 @@ class RedisStore:
         deleted: int = await self._bounded(lambda: self._redis.delete(_key(user_id)), WRITE_SECONDS)
         return deleted > 0
 
-    async def control(self) -> bytes | None:
+    async def document(self, name: str, *, unless: int | None = None) -> Document | None:
         """See SequenceStore."""
-        document: bytes | None = await self._bounded(lambda: self._redis.get(CONTROL), self._timeout)
+        document: Document | None = await self._bounded(lambda: self._document(name, unless), self._timeout)
         return document
 
-    async def change_control(self, expected: bytes | None, document: bytes) -> bool:
+    async def change_document(self, name: str, expected: int, document: Document) -> bool:
         """See SequenceStore. One script, so that nobody can write in between."""
-        words = (CHANGE_CONTROL, 1, CONTROL, expected or b"", document)
+        words = (CHANGE_DOCUMENT, 1, _shared(name), expected, document.version, document.content)
         return bool(await self._bounded(lambda: self._redis.eval(*words), WRITE_SECONDS))
 
     async def ping(self) -> None:
@@ -103,6 +102,12 @@ class RedisStore:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._redis.aclose()
+
+    async def _document(self, name: str, unless: int | None) -> Document | None:
+        if int(await self._redis.hget(_shared(name), "version") or 0) == unless:
+            return None
+        found: list[Any] = await self._redis.hmget(_shared(name), ["version", "content"])  # bytes, or None
+        return Document(int(found[0] or 0), found[1] or b"")
 
     async def _append(self, arriving: dict[str, list[bytes]]) -> list[list[int]]:
         try:
@@ -145,3 +150,7 @@ class RedisStore:
 def _key(user_id: str) -> str:
     """The braces keep all keys of a user on one node of a Redis Cluster."""
     return f"intently:{{{user_id}}}:s"
+
+
+def _shared(name: str) -> str:
+    return f"intently:shared:{name}"

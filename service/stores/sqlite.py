@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from service.stores import packed
-from service.stores.base import EventStatus, Interaction, StoredEvent, StoreUnavailableError
+from service.stores.base import Document, EventStatus, Interaction, StoredEvent, StoreUnavailableError
 
 BUSY_SECONDS = 5.0
 CHUNK = 500  # users asked for in one statement
@@ -18,7 +18,7 @@ Answer = TypeVar("Answer")
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS sequences (user_id TEXT PRIMARY KEY, packed BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS control (id INTEGER PRIMARY KEY CHECK (id = 1), document BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, version INTEGER NOT NULL, content BLOB NOT NULL)",
 )
 
 
@@ -60,13 +60,13 @@ class SQLiteStore:
         """See SequenceStore."""
         return await self._run(self._writing, lambda: self._erase(user_id))
 
-    async def control(self) -> bytes | None:
+    async def document(self, name: str, *, unless: int | None = None) -> Document | None:
         """See SequenceStore."""
-        return await self._run(self._reading, lambda: _control(self._reader))
+        return await self._run(self._reading, lambda: self._document(name, unless))
 
-    async def change_control(self, expected: bytes | None, document: bytes) -> bool:
+    async def change_document(self, name: str, expected: int, document: Document) -> bool:
         """See SequenceStore."""
-        return await self._run(self._writing, lambda: self._change_control(expected, document))
+        return await self._run(self._writing, lambda: self._change_document(name, expected, document))
 
     async def ping(self) -> None:
         """See SequenceStore."""
@@ -105,10 +105,16 @@ class SQLiteStore:
                 statuses += [(place, status) for (place, _), status in zip(placed, merged, strict=True)]
         return statuses
 
-    def _change_control(self, expected: bytes | None, document: bytes) -> bool:
+    def _document(self, name: str, unless: int | None) -> Document | None:
+        if _version(self._reader, name) == unless:
+            return None
+        row = self._reader.execute("SELECT version, content FROM documents WHERE name = ?", (name,)).fetchone()
+        return Document(*row) if row else Document(0, b"")
+
+    def _change_document(self, name: str, expected: int, document: Document) -> bool:
         with self._transaction():
-            if unchanged := _control(self._writer) == expected:
-                self._writer.execute("REPLACE INTO control VALUES (1, ?)", (document,))
+            if unchanged := _version(self._writer, name) == expected:
+                self._writer.execute("REPLACE INTO documents VALUES (?, ?, ?)", (name, *document))
         return unchanged
 
     @contextmanager
@@ -143,9 +149,9 @@ class SQLiteStore:
         return self._writer.execute("DELETE FROM sequences WHERE user_id = ?", (user_id,)).rowcount > 0
 
 
-def _control(connection: sqlite3.Connection) -> bytes | None:
-    row = connection.execute("SELECT document FROM control").fetchone()
-    return row[0] if row else None
+def _version(connection: sqlite3.Connection, name: str) -> int:
+    row = connection.execute("SELECT version FROM documents WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else 0
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:

@@ -6,12 +6,16 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from service.admin import create_admin_app
-from service.control import Control, ControlState
+from service.admin.app import create_admin_app
+from service.availability import Unavailable, availability
+from service.control import Control, control_state
+from service.engine import Engine, Question
 from service.errors import ConflictError, NotReadyError
+from service.inference.recommender import Ranking
 from service.registry import Registry
 from service.settings import Settings
-from service.stores.base import SequenceStore
+from service.stores.base import Document, SequenceStore
+from service.telemetry import Stages
 from tests.service.test_registry import newer, rewritten
 
 OpenStore = Callable[..., SequenceStore]
@@ -32,10 +36,12 @@ def test_a_rollback_takes_back_one_decision_after_another() -> None:
 async def test_a_document_is_changed_only_as_it_was_read(opened: OpenStore, store_url: str) -> None:
     """Compare and set, on every store; somebody else's decision in between is built upon, not overwritten."""
     store = opened(store_url)
-    before = await store.control()
-    assert not await store.change_control(b"what was never there", b"{}")
-    assert await store.control() == before
-    here, there = ControlState(store), ControlState(opened(store_url))
+    before = await store.document("control")
+    assert before is not None
+    assert not await store.change_document("control", before.version + 7, Document(before.version + 8, b"{}"))
+    assert await store.document("control") == before
+    assert await store.document("control", unless=before.version) is None
+    here, there = control_state(store), control_state(opened(store_url))
     start = (await here.poll()).version
 
     meanwhile = ["there"]
@@ -43,18 +49,57 @@ async def test_a_document_is_changed_only_as_it_was_read(opened: OpenStore, stor
     def decide(control: Control) -> Control:
         return control.activated(f"here after {control.active}", served=None)
 
-    original = store.change_control
+    original = store.change_document
 
-    async def interrupted(expected: bytes | None, document: bytes) -> bool:
+    async def interrupted(name: str, expected: int, document: Document) -> bool:
         if meanwhile:
             await there.change(lambda control: control.activated(meanwhile.pop(), served=None))
-        return await original(expected, document)
+        return await original(name, expected, document)
 
-    store.change_control = interrupted  # type: ignore[method-assign]
+    store.change_document = interrupted  # type: ignore[method-assign]
     decided = await here.change(decide)
     assert (decided.active, decided.version) == ("here after there", start + 2)
     assert (await there.poll()) == decided
     await here.change(lambda control: control.following_newest())
+
+
+async def test_a_store_that_was_started_empty_gets_the_decisions_back(opened: OpenStore, tmp_path: Path) -> None:
+    """Whoever knows the latest version writes it; one who knows less follows."""
+    full = opened(f"sqlite:///{tmp_path}/full.sqlite3")
+    early, late = control_state(full), control_state(full)
+    await early.change(lambda control: control.activated("a", served=None))
+    decided = await late.change(lambda control: control.activated("b", served=None))
+    empty = opened(f"sqlite:///{tmp_path}/empty.sqlite3")
+    for document in (early, late):
+        document._store = empty
+    await early.poll()
+    assert await empty.document("control") == Document(1, early.current.model_dump_json().encode())
+    await late.poll()
+    assert await early.poll() == await control_state(empty).poll() == decided
+
+
+async def test_unavailable_items_are_added_and_taken_back(opened: OpenStore, store_url: str) -> None:
+    document = availability(opened(store_url))
+    start = (await document.poll()).version
+    await document.change(lambda known: known.changed(gone=["a", "b"]))
+    assert await availability(opened(store_url)).poll() == Unavailable(version=start + 1, item_ids=frozenset("ab"))
+    await document.change(lambda known: known.changed(gone=["c"], back=["a", "c", "never there"]))
+    assert document.current.item_ids == {"b"}
+    await document.change(lambda known: known.changed(back=["b"]))
+
+
+async def test_what_is_not_available_is_shown_nowhere(tiny_bundle: Path) -> None:
+    """Of a, b, c along x the item b is gone: from lists, similar items, intents, and from the bundle after it."""
+    registry = Registry(tiny_bundle)
+    registry.hide(frozenset({"b", "not in this bundle"}))
+    await registry.refresh()
+    engine = registry.engine()
+    answer = engine.recommend([Question(history=["a"], k=6), Question(history=[], k=6)], Stages())
+    assert [ids(engine, one.ranking) for one in answer] == ["acedf", "acdef"]
+    assert [item.item_id for item in engine.similar("a", 2)] == ["c", "e"]
+    assert [item.item_id for item in engine.intent_items(0, 2)] == ["a", "c"]
+    registry.hide(frozenset())
+    assert ids(engine, engine.recommend([Question(history=["a"], k=2)], Stages())[0].ranking) == "ab"
 
 
 async def test_the_active_bundle_is_served_whatever_is_newer(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -88,6 +133,15 @@ async def admin(tiny_bundle: Path, tmp_path: Path) -> AsyncIterator[httpx.AsyncC
         yield client
 
 
+async def test_availability_over_the_admin_port(admin: httpx.AsyncClient) -> None:
+    gone = await admin.post("/admin/items/availability", json={"unavailable": ["x", "y"]})
+    assert (gone.status_code, gone.json()) == (200, {"version": 1, "unavailable": 2})
+    await admin.post("/admin/items/availability", json={"available": ["y"]})
+    assert (await admin.get("/admin/items/unavailable")).json() == {"version": 2, "item_ids": ["x"]}
+    wrong = await admin.post("/admin/items/availability", json={"unavailable": [""]})
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "invalid_request")
+
+
 async def test_activate_and_roll_back_over_the_admin_port(admin: httpx.AsyncClient, tmp_path: Path) -> None:
     listed = (await admin.get("/admin/bundles")).json()["bundles"]
     second, first, broken = (entry["bundle_id"] for entry in listed)
@@ -114,3 +168,8 @@ async def test_a_damaged_manifest_is_listed_with_what_is_wrong(admin: httpx.Asyn
     listed = (await admin.get("/admin/bundles")).json()["bundles"]
     assert "the manifest was altered" in listed[0]["problem"]
     assert [entry["active"] for entry in listed] == [False, True, False], "the newest sound one is served"
+
+
+def ids(engine: Engine, ranking: Ranking) -> str:
+    """The ranked items' ids, which are single letters, in one word."""
+    return "".join(engine.vocabulary.item_id(row) for row in ranking.rows.tolist())

@@ -1,0 +1,1 @@
+"""The second port, for operators: metrics of all workers, bundles, availability of items."""

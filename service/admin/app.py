@@ -1,0 +1,45 @@
+"""The application of the admin port."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.responses import Response
+
+from service.admin import bundles, items
+from service.admin.parts import AdminParts
+from service.availability import availability
+from service.control import control_state
+from service.error_answers import add_error_handlers
+from service.settings import Settings
+from service.stores.opening import open_store
+
+
+def create_admin_app(settings: Settings, metrics_directory: str) -> FastAPI:
+    """The supervisor's application."""
+    app = FastAPI(title="Intently admin", docs_url=None, redoc_url=None, lifespan=lambda app: _lifespan(app, settings))
+    add_error_handlers(app)
+    for resource in (bundles, items):
+        app.include_router(resource.router)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=metrics_directory)  # type: ignore[no-untyped-call]
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/health/live")
+    def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+    store = open_store(settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout)
+    app.state.parts = AdminParts(settings.bundle, control_state(store), availability(store))
+    yield
+    await store.close()

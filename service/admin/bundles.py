@@ -1,0 +1,92 @@
+"""Which bundles there are, and which one every worker serves."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+
+from service.admin.parts import AdminParts, Its, change
+from service.bundle.files import BundleError, find_bundles, read_manifest
+from service.control import Control
+from service.errors import BundleRefusedError, UnknownBundleError
+
+log = logging.getLogger("intently")
+router = APIRouter(prefix="/admin/bundles", tags=["bundles"])
+CHECK_SECONDS = 120
+
+
+@router.get("")
+async def bundles(its: Its) -> dict[str, Any]:
+    """Every bundle, the newest first, and the control state."""
+    decided = await its.control.poll()
+    found = await asyncio.to_thread(_described, its.bundles, decided)
+    return {"bundles": found, "control": decided.model_dump()}
+
+
+@router.post("/rollback")
+async def roll_back(its: Its) -> dict[str, Any]:
+    """What was active before is active again."""
+    return await _decide(its, lambda control: control.rolled_back())
+
+
+@router.post("/newest")
+async def follow_newest(its: Its) -> dict[str, Any]:
+    """Nothing is decided any more: the newest sound bundle is served."""
+    return await _decide(its, lambda control: control.following_newest())
+
+
+@router.post("/{bundle_id}/activate")
+async def activate(bundle_id: str, its: Its) -> dict[str, Any]:
+    """Every worker serves this bundle, once it has proven sound."""
+    served = await asyncio.to_thread(_checked, its.bundles, bundle_id)
+    return await _decide(its, lambda control: control.activated(bundle_id, served))
+
+
+async def _decide(its: AdminParts, decide: Callable[[Control], Control]) -> dict[str, Any]:
+    decided = await change(its.control, decide)
+    log.info("control state %d: active bundle %s", decided.version, decided.active or "the newest")
+    return decided.model_dump()
+
+
+def _checked(source: Path, bundle_id: str) -> str | None:
+    """Load the bundle as a worker would -> the id of the newest one, which is served without a decision.
+
+    In a process of its own: whatever a model does to it, the supervisor lives on. Raises UnknownBundleError,
+    BundleRefusedError.
+    """
+    found = {path.resolve().name: path for path in find_bundles(source)}
+    if bundle_id not in found:
+        raise UnknownBundleError(bundle_id, ", ".join(found) or "none")
+    command = [sys.executable, "-m", "service.cli", "check", str(found[bundle_id])]
+    check = subprocess.run(  # noqa: S603  # our own program, on a directory that was found
+        command, capture_output=True, text=True, check=False, timeout=CHECK_SECONDS
+    )
+    if check.returncode:
+        raise BundleRefusedError(check.stderr.strip() or f"{bundle_id}: the check ended with {check.returncode}")
+    return next(iter(found))
+
+
+def _described(source: Path, control: Control) -> list[dict[str, Any]]:
+    """Every bundle, the newest first: what its manifest says, or what is wrong with it."""
+    described: list[dict[str, Any]] = []
+    for path in find_bundles(source):
+        bundle_id = path.resolve().name
+        try:
+            manifest = read_manifest(path)
+        except (BundleError, OSError) as error:
+            described.append({"bundle_id": bundle_id, "active": False, "problem": str(error)})
+            continue
+        facts = {"method": manifest.method, "created": manifest.created, "items": manifest.items}
+        metrics = {"intents": manifest.intents.count, "metrics": manifest.metrics.get("test", {})}
+        described.append({"bundle_id": bundle_id, "active": bundle_id == control.active, **facts, **metrics})
+    if control.active is None:
+        for entry in described:
+            if "problem" not in entry:
+                entry["active"] = True
+                break
+    return described
