@@ -6,7 +6,8 @@ from uuid import uuid4
 import numpy as np
 import orjson
 
-from service.engine import Answer, Engine
+from service.engine import Engine
+from service.question import Answer
 
 
 def answer_json(answer: Answer, engine: Engine, degraded: str | None) -> bytes:
@@ -27,17 +28,17 @@ def answer_json(answer: Answer, engine: Engine, degraded: str | None) -> bytes:
 def _items(answer: Answer, engine: Engine) -> bytes:
     rows = answer.ranking.rows.tolist()
     scores = orjson.dumps(np.ascontiguousarray(answer.ranking.scores), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
-    if answer.titles:
-        return b",".join(
-            engine.item_json[row - 1] + score + _title(engine.items[row - 1].title)
-            for row, score in zip(rows, scores.split(b","), strict=False)
-        )
     beginnings = engine.item_json
-    return b",".join([beginnings[row - 1] + score + b"}" for row, score in zip(rows, scores.split(b","), strict=False)])
+    parts = [beginnings[row - 1] + score for row, score in zip(rows, scores.split(b","), strict=False)]
+    if answer.titles:
+        parts = [part + _title(engine.items[row - 1].title) for part, row in zip(parts, rows, strict=True)]
+    if answer.reasons is not None:
+        parts = [part + b',"reason":' + orjson.dumps(why) for part, why in zip(parts, answer.reasons, strict=True)]
+    return b",".join([part + b"}" for part in parts])
 
 
 def _title(title: str | None) -> bytes:
-    return b"}" if title is None else b',"title":' + orjson.dumps(title) + b"}"
+    return b"" if title is None else b',"title":' + orjson.dumps(title)
 
 
 def joined(answers: Sequence[bytes]) -> bytes:

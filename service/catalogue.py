@@ -12,6 +12,7 @@ from service.inference.allowed import Allowed
 from service.schemas import Condition, Range, Scalar
 
 CATEGORY = "category"
+NO_CATEGORY = -1
 BYTES = 5  # of a selection, an item
 FEWEST_KEPT = 8
 
@@ -26,7 +27,8 @@ class _Available(NamedTuple):
 class Catalogue:
     """Items by category and attribute. Values are compared as text: 3, 3.0 and "3" are the same, so are true, "true".
 
-    An attribute that is a list lets its item through if any of its values is wanted.
+    An attribute that is a list lets its item through if any of its values is wanted. `groups` (V) numbers the
+    categories.
     """
 
     def __init__(self, items: Sequence[Item], *, kept_bytes: int = 64 << 20) -> None:
@@ -40,6 +42,8 @@ class Catalogue:
             column: {value: np.array(places) for value, places in values.items()} for column, values in found.items()
         }
         self.columns = sorted(self._places)  # what can be filtered by
+        categories = {category: number for number, category in enumerate(self._places.get(CATEGORY, {}))}
+        self.groups = np.array([categories.get(_text(item.category or ""), NO_CATEGORY) for item in items])
         self._kept = max(FEWEST_KEPT, kept_bytes // (BYTES * max(self._count, 1)))
         self._available = _Available(None, OrderedDict())
 

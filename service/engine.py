@@ -1,7 +1,7 @@
 """One bundle at work: external ids in, external ids out."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,40 +9,18 @@ import orjson
 
 from service.bundle.files import Bundle, open_bundle
 from service.catalogue import Catalogue
+from service.choosing import choose
 from service.errors import UnknownFilterError, UnknownIntentError, UnknownItemError
 from service.fallback import PopularItems
 from service.inference.allowed import Allowed
-from service.inference.encoder import Encoding
+from service.inference.encoder import Encoding, Floats
 from service.inference.recommender import Ranking, Recommender
 from service.inference.retrieval import set_threads
+from service.question import Answer, Question, Why
 from service.schemas import Condition, IntentWeight, RankedItem, Source
 from service.telemetry import Stages
 
-
-@dataclass(frozen=True)
-class Question:
-    """One request as the engine sees it."""
-
-    history: Sequence[str]  # item ids, oldest first
-    k: int = 20
-    seen: Sequence[str] = ()  # not to be shown again
-    exclude: Sequence[str] = ()
-    allow: Sequence[str] | None = None
-    filters: Mapping[str, Condition] = field(default_factory=dict)
-    intents: int = 0
-    titles: bool = False
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The engine's part of an answer."""
-
-    ranking: Ranking
-    source: Source
-    intents: list[IntentWeight] = field(default_factory=list)
-    unknown_items: list[str] = field(default_factory=list)
-    available: int | None = None  # given when fewer than k were possible
-    titles: bool = False
+NEAREST = 2  # items of the history named as reasons
 
 
 class Engine:
@@ -85,25 +63,43 @@ class Engine:
         asked = [place for place, (rows, _) in enumerate(known) if rows]
         answers: dict[int, Answer] = {}
         if asked:
-            with stages.measure("encode"):
-                encoding = self._recommender.encode([known[place][0] for place in asked])
-            with stages.measure("search"):
-                rankings = self._rank([questions[place] for place in asked], encoding)
-            for number, place in enumerate(asked):
-                weights = self._strongest(encoding, number, questions[place].intents)
-                answers[place] = self._answer(questions[place], rankings[number], "model", weights, known[place][1])
+            found = self._by_model([questions[place] for place in asked], [known[place] for place in asked], stages)
+            answers = dict(zip(asked, found, strict=True))
         for place, question in enumerate(questions):
             if place not in answers:
-                ranking = self._popular.rank(question.k, self._excluded(question), self._allowed(question))
-                answers[place] = self._answer(question, ranking, "popular", [], known[place][1])
+                answers[place] = self._by_popularity(question, known[place][1])
         return [answers[place] for place in range(len(questions))]
+
+    def _by_model(
+        self, questions: Sequence[Question], histories: Sequence[tuple[list[int], list[str]]], stages: Stages
+    ) -> list[Answer]:
+        with stages.measure("encode"):
+            encoding = self._recommender.encode([rows for rows, _ in histories])
+        with stages.measure("search"):
+            rankings = self._rank(questions, encoding)
+        answers = []
+        for number, (question, (rows, unknown)) in enumerate(zip(questions, histories, strict=True)):
+            weights = encoding.intent_weights[number]
+            shown = rankings[number]
+            reasons = self._reasons(weights, rows, shown) if question.reasons else None
+            strongest = _strongest(weights, question.intents)
+            answers.append(_answer(question, shown, "model", strongest, unknown, reasons))
+        return answers
+
+    def _by_popularity(self, question: Question, unknown: list[str]) -> Answer:
+        excluded, allowed = self._excluded(question), self._allowed(question)
+
+        def ranked(depth: int) -> Ranking:
+            return self._popular.rank(depth, excluded, allowed)
+
+        return _answer(question, self._chosen(question, ranked(question.depth), ranked), "popular", [], unknown)
 
     def strongest_intents(self, history: Sequence[str], top: int) -> tuple[list[IntentWeight], list[str]]:
         """The strongest intents of a history and its unknown items; no intents when nothing is known."""
         rows, unknown = self.vocabulary.split_known(history)
         if not rows:
             return [], unknown
-        return self._strongest(self._recommender.encode([rows]), 0, top), unknown
+        return _strongest(self._recommender.encode([rows]).intent_weights[0], top), unknown
 
     def similar(self, item_id: str, k: int) -> list[RankedItem]:
         """Items whose vectors point the same way. Raises UnknownItemError."""
@@ -132,11 +128,37 @@ class Engine:
         return self._recommender
 
     def _rank(self, questions: Sequence[Question], encoding: Encoding) -> list[Ranking]:
-        """One ranking of the catalogue for all questions, as long as the longest asks for."""
+        """The list to show for each question, out of one ranking of the catalogue as deep as the deepest needs."""
+        recommender = self._ready_recommender()
         excluded = [self._excluded(question) for question in questions]
         allowed = [self._allowed(question) for question in questions]
-        depth = max(question.k for question in questions)
-        return self._ready_recommender().rank(encoding.query_vectors, depth, excluded, allowed)
+        depth = max(question.depth for question in questions)
+        rankings = recommender.rank(encoding.query_vectors, depth, excluded, allowed)
+
+        def ranked_alone(number: int, depth: int) -> Ranking:
+            one = slice(number, number + 1)
+            return recommender.rank(encoding.query_vectors[one], depth, excluded[one], allowed[one])[0]
+
+        return [
+            self._chosen(question, ranking.first(question.depth), partial(ranked_alone, number))
+            for number, (question, ranking) in enumerate(zip(questions, rankings, strict=True))
+        ]
+
+    def _chosen(self, question: Question, ranking: Ranking, deeper: Callable[[int], Ranking]) -> Ranking:
+        if not question.varied:
+            return ranking
+        return choose(
+            question, ranking, deeper, groups=self.catalogue.groups, vectors=self._recommender.items.vectors_of
+        )
+
+    def _reasons(self, weights: Floats, history: list[int], shown: Ranking) -> list[Why]:
+        reasons = self._recommender.reasons
+        intents = reasons.intents(weights, shown.rows).tolist()
+        nearest = reasons.nearest(np.array(history), shown.rows, NEAREST).tolist()
+        return [
+            Why(intent, [self.vocabulary.item_id(row) for row in rows])
+            for intent, rows in zip(intents, nearest, strict=True)
+        ]
 
     def _excluded(self, question: Question) -> set[int]:
         return self.vocabulary.known_rows((*question.seen, *question.exclude))
@@ -150,27 +172,31 @@ class Engine:
         listed[np.array(list(self.vocabulary.known_rows(question.allow)), dtype=np.int64) - 1] = True
         return Allowed(listed if chosen is None else listed & chosen.mask)
 
-    def _answer(
-        self, question: Question, ranking: Ranking, source: Source, intents: list[IntentWeight], unknown: list[str]
-    ) -> Answer:
-        shown = Ranking(ranking.rows[: question.k], ranking.scores[: question.k])
-        available = len(shown.rows) if len(shown.rows) < question.k else None
-        return Answer(shown, source, intents, unknown, available, question.titles)
-
     def _items(self, ranking: Ranking) -> list[RankedItem]:
         return [
             RankedItem(item_id=self.vocabulary.item_id(row), score=score, title=self.items[row - 1].title)
             for row, score in zip(ranking.rows.tolist(), ranking.scores.tolist(), strict=True)
         ]
 
-    @staticmethod
-    def _strongest(encoding: Encoding, number: int, top: int) -> list[IntentWeight]:
-        if top == 0:
-            return []
-        weights = encoding.intent_weights[number]
-        order = np.argsort(-weights, kind="stable")[:top]
-        return [IntentWeight(intent_id=int(intent), weight=float(weights[intent])) for intent in order]
-
     def _check_intent(self, intent_id: int) -> None:
         if not 0 <= intent_id < self.manifest.intents.count:
             raise UnknownIntentError(intent_id, self.manifest.intents.count)
+
+
+def _answer(
+    question: Question,
+    shown: Ranking,
+    source: Source,
+    intents: list[IntentWeight],
+    unknown: list[str],
+    reasons: list[Why] | None = None,
+) -> Answer:
+    available = len(shown.rows) if len(shown.rows) < question.k else None
+    return Answer(shown, source, intents, unknown, available, question.titles, reasons)
+
+
+def _strongest(weights: Floats, top: int) -> list[IntentWeight]:
+    if top == 0:
+        return []
+    order = np.argsort(-weights, kind="stable")[:top]
+    return [IntentWeight(intent_id=int(intent), weight=float(weights[intent])) for intent in order]

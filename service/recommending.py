@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from service.answers import answer_json
 from service.dependencies import Histories
-from service.engine import Answer, Engine, Question
+from service.engine import Engine
+from service.question import Answer, Question
 from service.schemas import RecommendationRequest
 from service.stores.base import SequenceStore
 from service.telemetry import RECOMMENDATIONS, UNDERFILLED, UNKNOWN_ITEMS, Stages
@@ -42,8 +43,11 @@ def _question(request: RecommendationRequest, stored: list[str]) -> Question:
         exclude=request.exclude,
         allow=request.allow,
         filters=request.filters,
+        max_per_category=request.max_per_category,
+        diversity=request.diversity,
         intents=request.intents,
         titles=request.titles,
+        reasons=request.reasons,
     )
 
 

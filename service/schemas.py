@@ -46,9 +46,14 @@ class RecommendationRequest(_Request):
         max_length=10,
         description="every condition must be met: category or attribute -> a value, any of a list, or min and max",
     )
+    max_per_category: int | None = Field(default=None, ge=1, le=MAX_K, description="of items that have a category")
+    diversity: float = Field(
+        default=0.0, ge=0, le=1, description="0: by score alone; towards 1 the items are less and less alike (MMR)"
+    )
     attributes: dict[str, Any] = Field(default_factory=dict, description="of the user; not used by the model")
     intents: int = Field(default=0, ge=0, le=100, description="how many of the strongest intents to return")
     titles: bool = False
+    reasons: bool = Field(default=False, description="say of each item which intent it serves and what it is like")
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"history": ["item-1", "item-7"], "k": 5, "intents": 3}]}
@@ -116,12 +121,20 @@ class EventsRequest(_Request):
     )
 
 
+class Reason(BaseModel):
+    """Why an item is in the list."""
+
+    intent_id: int = Field(description="the likeliest intent behind it, for this user")
+    because: list[str] = Field(description="item ids of the history that it is most like, the nearest first")
+
+
 class RankedItem(BaseModel):
-    """An item of an answer; score orders the list and means nothing across bundles or sources."""
+    """An item of an answer; score orders the list, unless diversity does, and means nothing across bundles."""
 
     item_id: str
     score: float
     title: str | None = None
+    reason: Reason | None = None
 
 
 class IntentWeight(BaseModel):

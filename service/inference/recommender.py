@@ -11,6 +11,7 @@ from service.bundle.inputs import Rows
 from service.inference.allowed import Allowed
 from service.inference.encoder import Encoder, Encoding, Floats
 from service.inference.merge import merge
+from service.inference.reasons import Reasons, cosines
 from service.inference.retrieval import VectorIndex
 from service.inference.topk import TopK
 
@@ -23,6 +24,10 @@ class Ranking:
 
     rows: Rows
     scores: Floats
+
+    def first(self, count: int) -> "Ranking":
+        """Its beginning."""
+        return self if len(self.rows) <= count else Ranking(self.rows[:count], self.scores[:count])
 
 
 class Recommender:
@@ -42,6 +47,7 @@ class Recommender:
         ):
             if found != wanted:
                 raise ValueError(f"{bundle.bundle_id}: {part} should be {wanted}, found {found}")
+        self.reasons = Reasons(self.items, self.intents)
         self._topk: TopK | None = None
         if bundle.topk is not None:
             self._topk = TopK(bundle.topk, items=manifest.items, threads=threads, providers=providers)
@@ -83,8 +89,8 @@ class Recommender:
         """The k items most like `row` by cosine, itself left out, among the nearest by inner product."""
         vector = self.items.vector(row)
         rows = self.items.search(vector[None], 1 + k * SIMILAR_DEPTH, allowed)[1][0]
-        cosines = _cosines(self.items.vectors_of(rows), vector[None])[:, 0]
-        return self._keep(*merge(cosines[None], rows[None]), k, {row})
+        likeness = cosines(vector[None], self.items.vectors_of(rows))
+        return self._keep(*merge(likeness, rows[None]), k, {row})
 
     def intent_items(self, intent_id: int, k: int, allowed: Allowed | None = None) -> Ranking:
         """The k items nearest to an intent's prototype by inner product."""
@@ -95,10 +101,3 @@ class Recommender:
         """The k intents whose prototypes have the largest inner product with this one's, itself left out."""
         scores, rows = merge(*self.intents.search(self.intents.vector(intent_id)[None], k + 1))
         return self._keep(scores, rows, k, {intent_id})
-
-
-def _cosines(left: Floats, right: Floats) -> Floats:
-    """(N, D) and (M, D) -> (N, M); 0 for a vector of length 0."""
-    lengths = np.linalg.norm(left, axis=1)[:, None] * np.linalg.norm(right, axis=1)
-    cosines: Floats = left @ right.T / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return cosines

@@ -35,6 +35,16 @@ def event(item_id: str, timestamp: object, user_id: str = "u", **more: object) -
     return {"user_id": user_id, "item_id": item_id, "timestamp": timestamp, **more}
 
 
+def test_variety_and_reasons_over_http(client: TestClient) -> None:
+    """One item of each category; each with the intent it serves, an item of the history it is like, and a title."""
+    answer = post(client, "/v1/recommendations", history=["a"], k=3, max_per_category=1, reasons=True, titles=True)
+    assert answer["available"] == 2
+    assert [(item["item_id"], item["title"]) for item in answer["items"]] == [("b", "Title of b"), ("e", "Title of e")]
+    assert [item["reason"] for item in answer["items"]] == [{"intent_id": 0, "because": ["a"]}] * 2
+    diverse = post(client, "/v1/recommendations", history=["a"], k=2, diversity=1.0, exclude_seen=False)
+    assert [item["item_id"] for item in diverse["items"]] == ["a", "d"]
+
+
 def test_a_raw_history_gets_its_next_items_with_intents_and_titles(client: TestClient, tiny_bundle: Path) -> None:
     answer = post(client, "/v1/recommendations", history=["a", "nonsense"], k=2, intents=1, titles=True)
     assert ids(answer) == ["b", "c"]  # a has been seen

@@ -9,9 +9,10 @@ import pytest
 from service.admin.app import create_admin_app
 from service.availability import Unavailable, availability
 from service.control import Control, control_state
-from service.engine import Engine, Question
+from service.engine import Engine
 from service.errors import ConflictError, NotReadyError
 from service.inference.recommender import Ranking
+from service.question import Question
 from service.registry import Registry
 from service.settings import Settings
 from service.stores.base import Document, SequenceStore

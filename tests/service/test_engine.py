@@ -6,7 +6,8 @@ from pathlib import Path
 import faiss
 import pytest
 
-from service.engine import Answer, Engine, Question
+from service.engine import Engine
+from service.question import Answer, Question, Why
 from service.telemetry import Stages
 
 
@@ -41,13 +42,58 @@ def test_neighbours_in_a_batch_do_not_change_an_answer(engine: Engine) -> None:
         Question(history=["d", "e"], k=6, seen=["d", "e"], intents=2, titles=True),
         Question(history=["nonsense"], k=3, allow=["f", "c"]),
         Question(history=["b"], k=2, allow=["f", "c"]),
+        Question(history=["b"], k=3, max_per_category=1, diversity=0.3),
     ]
     together = engine.recommend(questions, Stages())
     alone = [engine.recommend([question], Stages())[0] for question in questions]
     for one, other in zip(together, alone, strict=True):
         assert (ids(one), one.source, one.available) == (ids(other), other.source, other.available)
         assert one.ranking.scores.tolist() == pytest.approx(other.ranking.scores.tolist(), abs=1e-4)
-    assert [ids(answer) for answer in together] == [["a"], ["a", "b"], ["f", "b", "a", "c"], ["c", "f"], ["c", "f"]]
+    assert [ids(answer) for answer in together] == [
+        ["a"],
+        ["a", "b"],
+        ["f", "b", "a", "c"],
+        ["c", "f"],
+        ["c", "f"],
+        ["a", "e"],
+    ]
+
+
+def test_so_many_a_category_and_no_more(engine: Engine) -> None:
+    """a, b, c are of category x, the others of y: one of each leaves two, two of each four."""
+    one, two, popular = engine.recommend(
+        [
+            Question(history=["a"], k=3, max_per_category=1),
+            Question(history=["a"], k=4, max_per_category=2, seen=["a"]),
+            Question(history=[], k=3, max_per_category=2),
+        ],
+        Stages(),
+    )
+    assert (ids(one), one.available) == (["a", "e"], 2)
+    assert (ids(two), two.available) == (["b", "c", "e", "d"], None)
+    assert (ids(popular), popular.available) == (["a", "b", "d"], None)
+
+
+def test_a_list_looks_deeper_until_it_is_full(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the two best-scored both are of category x; the first of y lies deeper."""
+    monkeypatch.setattr("service.question.POOL", 1)
+    monkeypatch.setattr("service.question.POOL_FACTOR", 1)
+    questions = [Question(history=["a"], k=2, max_per_category=1), Question(history=[], k=2, max_per_category=1)]
+    assert [ids(answer) for answer in engine.recommend(questions, Stages())] == [["a", "e"], ["a", "d"]]
+
+
+def test_a_diverse_list_leaves_the_direction_of_its_first_item(engine: Engine) -> None:
+    """After a (score 1): d scores .5 x 0 - .5 x 0, b .5 x .9 - .5 x .994."""
+    answer = engine.recommend([Question(history=["a"], k=3, diversity=0.5)], Stages())[0]
+    assert ids(answer) == ["a", "d", "b"]
+    assert answer.ranking.scores.tolist() == pytest.approx([1.0, 0.0, 0.9])
+
+
+def test_reasons_name_the_intent_and_what_was_most_like_it(engine: Engine) -> None:
+    """[a, e] has intent weights .55 and .45: b along x serves the first, d along y the second."""
+    answer = engine.recommend([Question(history=["a", "e"], seen=["a", "e", "c", "f"], reasons=True)], Stages())[0]
+    assert answer.reasons == [Why(0, ["a", "e"]), Why(1, ["e", "a"])]
+    assert ids(answer) == ["b", "d"]
 
 
 def test_popular_items_score_their_share_of_all_interactions(engine: Engine) -> None:
