@@ -13,6 +13,7 @@ from service.control import control_state
 from service.dependencies import Parts
 from service.error_answers import add_error_handlers
 from service.events import EventIntake
+from service.last_intents import LastIntents
 from service.middleware import Guard
 from service.recommending import IN_LOOP, recommend
 from service.registry import Registry
@@ -53,14 +54,15 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     telemetry.initialise((path, method) for path, methods in app.openapi()["paths"].items() for method in methods)
     store = open_store(settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout)
     registry = Registry(settings.bundle, threads=settings.threads)
+    last_intents = LastIntents()
     intake = EventIntake(store, settings.sequence_event_types, settings.future_tolerance)
 
     async def answer(requests: Sequence[RecommendationRequest]) -> list[bytes]:
-        return await recommend(requests, registry.engine(), store)
+        return await recommend(requests, registry.engine(), store, last_intents)
 
     batches = MicroBatches(answer, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline)
     control = control_state(store)
-    app.state.parts = Parts(registry, store, intake, batches, control)
+    app.state.parts = Parts(registry, store, intake, batches, control, last_intents)
     unavailable = availability(store)
 
     async def follow() -> None:

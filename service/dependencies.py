@@ -10,6 +10,7 @@ from service.control import Control
 from service.engine import Engine
 from service.errors import StoreDownError
 from service.events import EventIntake
+from service.last_intents import LastIntents
 from service.registry import Registry
 from service.schemas import RecommendationRequest
 from service.shared_document import SharedDocument
@@ -26,6 +27,7 @@ class Parts:
     intake: EventIntake
     recommendations: MicroBatches[RecommendationRequest, bytes]  # one request -> its answer as JSON
     control: SharedDocument[Control]
+    last_intents: LastIntents
 
 
 async def parts(request: Request) -> Parts:  # async, like `engine`: FastAPI sends others to a thread, per request

@@ -1,6 +1,6 @@
 """One bundle at work: external ids in, external ids out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from service.bundle.files import Bundle, open_bundle
-from service.catalogue import Catalogue
+from service.catalogue import CATEGORY, Catalogue
 from service.choosing import choose
 from service.errors import UnknownFilterError, UnknownIntentError, UnknownItemError
 from service.fallback import PopularItems
@@ -37,6 +37,7 @@ class Engine:
         self._threads = threads
         self._recommender = Recommender(bundle, threads=threads)
         self._popular = PopularItems(bundle.popularity)
+        self._item_intents = self._recommender.reasons.intents_of_all()  # (V)
         self.bundle_id_json = orjson.dumps(bundle.bundle_id)
         self.item_json = [b'{"item_id":' + orjson.dumps(item.item_id) + b',"score":' for item in bundle.items]
 
@@ -77,22 +78,38 @@ class Engine:
             encoding = self._recommender.encode([rows for rows, _ in histories])
         with stages.measure("search"):
             rankings = self._rank(questions, encoding)
+        assigned = encoding.intent_weights.argmax(axis=1).tolist()
         answers = []
         for number, (question, (rows, unknown)) in enumerate(zip(questions, histories, strict=True)):
             weights = encoding.intent_weights[number]
             shown = rankings[number]
             reasons = self._reasons(weights, rows, shown) if question.reasons else None
             strongest = _strongest(weights, question.intents)
-            answers.append(_answer(question, shown, "model", strongest, unknown, reasons))
+            answers.append(_answer(question, shown, "model", strongest, unknown, reasons, assigned[number]))
         return answers
 
     def _by_popularity(self, question: Question, unknown: list[str]) -> Answer:
+        """Popular items: first those of the intent last known, or of the category, if there are any to show."""
         excluded, allowed = self._excluded(question), self._allowed(question)
 
-        def ranked(depth: int) -> Ranking:
-            return self._popular.rank(depth, excluded, allowed)
+        def ranked(first: Allowed | None, depth: int) -> Ranking:
+            return self._popular.rank(depth, excluded, allowed, first)
 
-        return _answer(question, self._chosen(question, ranked(question.depth), ranked), "popular", [], unknown)
+        source, first = next(
+            (source, first)
+            for source, first in self._preferred(question)
+            if first is None or len(self._popular.rank(1, excluded, first.within(allowed)).rows)
+        )
+        shown = self._chosen(question, ranked(first, question.depth), partial(ranked, first))
+        return _answer(question, shown, source, [], unknown)
+
+    def _preferred(self, question: Question) -> Iterator[tuple[Source, Allowed | None]]:
+        """Where to look for popular items, the best place first, and at last everywhere."""
+        if question.last_intent is not None:
+            yield "popular_in_intent", Allowed(self._item_intents == question.last_intent)
+        if question.category is not None and (found := self.catalogue.allowed({CATEGORY: question.category})):
+            yield "popular_in_category", found
+        yield "popular", None
 
     def strongest_intents(self, history: Sequence[str], top: int) -> tuple[list[IntentWeight], list[str]]:
         """The strongest intents of a history and its unknown items; no intents when nothing is known."""
@@ -170,7 +187,7 @@ class Engine:
             return chosen
         listed = np.zeros(len(self.items), dtype=np.bool_)
         listed[np.array(list(self.vocabulary.known_rows(question.allow)), dtype=np.int64) - 1] = True
-        return Allowed(listed if chosen is None else listed & chosen.mask)
+        return Allowed(listed).within(chosen)
 
     def _items(self, ranking: Ranking) -> list[RankedItem]:
         return [
@@ -190,9 +207,10 @@ def _answer(
     intents: list[IntentWeight],
     unknown: list[str],
     reasons: list[Why] | None = None,
+    intent: int | None = None,
 ) -> Answer:
     available = len(shown.rows) if len(shown.rows) < question.k else None
-    return Answer(shown, source, intents, unknown, available, question.titles, reasons)
+    return Answer(shown, source, intents, unknown, available, question.titles, reasons, intent)
 
 
 def _strongest(weights: Floats, top: int) -> list[IntentWeight]:

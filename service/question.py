@@ -25,6 +25,8 @@ class Question:
     intents: int = 0
     titles: bool = False
     reasons: bool = False
+    last_intent: int | None = None  # known from an earlier answer
+    category: str | None = None  # where to look without a history
 
     @property
     def depth(self) -> int:
@@ -56,3 +58,4 @@ class Answer:
     available: int | None = None  # given when fewer than k were possible
     titles: bool = False
     reasons: list[Why] | None = None  # one an item
+    intent: int | None = None  # the strongest, where the model answered

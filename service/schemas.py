@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
-Source = Literal["model", "popular"]
+Source = Literal["model", "popular_in_intent", "popular_in_category", "popular"]
 MAX_K = 500
 
 
@@ -50,7 +50,9 @@ class RecommendationRequest(_Request):
     diversity: float = Field(
         default=0.0, ge=0, le=1, description="0: by score alone; towards 1 the items are less and less alike (MMR)"
     )
-    attributes: dict[str, Any] = Field(default_factory=dict, description="of the user; not used by the model")
+    attributes: dict[str, Any] = Field(
+        default_factory=dict, description="of the user; `category` is where to look without a history"
+    )
     intents: int = Field(default=0, ge=0, le=100, description="how many of the strongest intents to return")
     titles: bool = False
     reasons: bool = Field(default=False, description="say of each item which intent it serves and what it is like")

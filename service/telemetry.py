@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from service.schemas import Source
 from service.stores.base import EventStatus
 
 LATENCY = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -32,7 +34,6 @@ UNAVAILABLE_ITEMS = Gauge(
 READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiprocess_mode="livesum")
 
 STAGES = ("queue", "store", "encode", "search")
-SOURCES = ("model", "popular")
 EVENT_STATUSES = (*(status.value for status in EventStatus), "future", "invalid")
 HTTP_STATUSES = ("200", "422", "500", "503")  # every route can answer these; others appear when they happen
 STORE_OPERATIONS = ("append", "read", "erase")
@@ -46,7 +47,7 @@ def initialise(routes: Iterable[tuple[str, str]] = ()) -> None:
             REQUESTS.labels(route, method.upper(), http_status)
     for stage in STAGES:
         STAGE.labels(stage)
-    for source in SOURCES:
+    for source in get_args(Source):
         RECOMMENDATIONS.labels(source)
     for status in EVENT_STATUSES:
         EVENTS.labels(status)

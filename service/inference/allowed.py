@@ -17,6 +17,10 @@ class Allowed:
         """`mask` (V): true for an item that may be shown."""
         self.mask = mask
 
+    def within(self, other: "Allowed | None") -> "Allowed":
+        """The items of both."""
+        return self if other is None else Allowed(self.mask & other.mask)
+
     @cached_property
     def penalties(self) -> Floats:
         """(V): what to add to the items' scores."""

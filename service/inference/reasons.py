@@ -1,5 +1,6 @@
 """Why an item is in a list: the intent it serves, and what in the history is most like it."""
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -36,15 +37,24 @@ class Reasons:
         closeness = cosines(self._items.vectors_of(rows), self._items.vectors_of(seen))
         return seen[np.argsort(-closeness, axis=1, kind="stable")[:, :count]]
 
+    def intents_of_all(self) -> NDArray[np.int64]:
+        """For every item, in row order (V), the intent under which it is likeliest."""
+        alike = np.ones(len(self._prototypes), dtype=np.float32)
+        return np.concatenate([self.intents(alike, rows) for rows in self._chunks()])
+
     @cached_property
     def _log_totals(self) -> Floats:
         """(K): the logarithm of each softmax's divisor."""
         totals = np.full(len(self._prototypes), -np.inf, dtype=np.float32)
-        for start in range(1, len(self._items) + 1, CHUNK):
-            rows = np.arange(start, min(start + CHUNK, len(self._items) + 1))
+        for rows in self._chunks():
             scores = self._items.vectors_of(rows) @ self._prototypes.T  # (chunk, K)
             totals = np.logaddexp(totals, np.logaddexp.reduce(scores, axis=0))
         return totals
+
+    def _chunks(self) -> Iterator[Rows]:
+        """All item rows, so many at once that a product with the prototypes stays small."""
+        for start in range(1, len(self._items) + 1, CHUNK):
+            yield np.arange(start, min(start + CHUNK, len(self._items) + 1))
 
 
 def cosines(left: Floats, right: Floats) -> Floats:

@@ -20,7 +20,7 @@ async def recommend_one(request: RecommendationRequest, its: WorkerParts, bundle
     engine = its.registry.engine(bundle_id)
     engine.check_filters(request.filters)
     if bundle_id is not None:
-        return (await recommend([request], engine, its.store))[0]
+        return (await recommend([request], engine, its.store, its.last_intents))[0]
     return await its.recommendations.ask(request)
 
 
@@ -39,6 +39,6 @@ async def recommend_batch(batch: BatchRequest, its: WorkerParts, bundle_id: Bund
         except UnknownFilterError as error:
             del good[place]
             answers[place] = orjson.dumps(error_body(error.code, error.message))
-    found = await recommend(list(good.values()), engine, its.store)
+    found = await recommend(list(good.values()), engine, its.store, its.last_intents)
     answers |= dict(zip(good, found, strict=True))
     return joined([answers[place] for place in range(len(batch.requests))])

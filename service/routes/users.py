@@ -58,6 +58,7 @@ async def user_sequence(user_id: UserId, its: WorkerParts) -> dict[str, Any]:
 @router.delete("/v1/users/{user_id:path}")
 async def erase_user(user_id: UserId, its: WorkerParts) -> dict[str, Any]:
     """Forget everything about a user."""
+    its.last_intents.forget(user_id)
     try:
         erased = await its.store.erase(user_id)
     except StoreUnavailableError as error:

@@ -96,6 +96,25 @@ def test_reasons_name_the_intent_and_what_was_most_like_it(engine: Engine) -> No
     assert ids(answer) == ["b", "d"]
 
 
+def test_without_a_history_what_is_known_comes_first_and_the_list_is_filled(engine: Engine) -> None:
+    """d, e, f are of intent 1 and of category y; where nothing of either is left, popular items are shown."""
+    questions = [
+        Question(history=[], k=4, last_intent=1, category="x"),
+        Question(history=["nonsense"], k=2, category="y", exclude=["d"]),
+        Question(history=[], k=2, last_intent=1, category="y", exclude=["d", "e", "f"]),
+        Question(history=[], k=1, category="no such category"),
+        Question(history=[], k=4, category="y", max_per_category=2),
+    ]
+    answers = engine.recommend(questions, Stages())
+    assert [(answer.source, "".join(ids(answer))) for answer in answers] == [
+        ("popular_in_intent", "defa"),
+        ("popular_in_category", "ef"),
+        ("popular", "ab"),
+        ("popular", "a"),
+        ("popular_in_category", "deab"),
+    ]
+
+
 def test_popular_items_score_their_share_of_all_interactions(engine: Engine) -> None:
     """60 + 50 + 40 + 30 + 20 + 10 = 210 interactions."""
     answer = engine.recommend([Question(history=[], k=2)], Stages())[0]

@@ -36,7 +36,10 @@ def test_answers_go_on_without_redis_and_recover(client: TestClient, server: Val
     server.terminate()  # SIGKILL
     for _ in range(5):
         by_user = client.post("/v1/recommendations", json=USER).json()
-        assert (by_user["source"], by_user["degraded"]) == ("popular", "store_unavailable")
+        assert (by_user["source"], by_user["degraded"]) == ("popular_in_intent", "store_unavailable")
+        assert [item["item_id"] for item in by_user["items"]] == ["d", "e"], "the most popular of d's intent"
+    stranger = client.post("/v1/recommendations", json={"user_id": "stranger", "k": 2}).json()
+    assert (stranger["source"], stranger["degraded"]) == ("popular", "store_unavailable")
     by_history = client.post("/v1/recommendations", json={"history": ["a"], "k": 2}).json()
     assert by_history["source"] == "model"
     assert "degraded" not in by_history
