@@ -10,9 +10,10 @@ import orjson
 from service.bundle.files import Bundle, open_bundle
 from service.catalogue import CATEGORY, Catalogue
 from service.choosing import choose
-from service.errors import UnknownFilterError, UnknownIntentError, UnknownItemError
+from service.errors import NoBlendError, UnknownFilterError, UnknownIntentError, UnknownItemError
 from service.fallback import PopularItems
 from service.inference.allowed import Allowed
+from service.inference.cooccurrence import Bonus
 from service.inference.encoder import Encoding, Floats
 from service.inference.recommender import Ranking, Recommender
 from service.inference.retrieval import set_threads
@@ -52,11 +53,13 @@ class Engine:
         """These items are not available, all others are."""
         self.catalogue.hide(self.vocabulary.known_rows(item_ids))
 
-    def check_filters(self, filters: Mapping[str, Condition]) -> None:
-        """Raises UnknownFilterError for a column that no item has."""
+    def check(self, filters: Mapping[str, Condition], blend: float | None) -> None:
+        """Raises UnknownFilterError for a column that no item has, NoBlendError where there is nothing to blend."""
         for column in filters:
             if column not in self.catalogue.columns:
                 raise UnknownFilterError(column, self.catalogue.columns)
+        if blend and self._recommender.cooccurrence is None:
+            raise NoBlendError
 
     def recommend(self, questions: Sequence[Question], stages: Stages) -> list[Answer]:
         """One encoder call and one search for all questions that have a known item in their history."""
@@ -77,7 +80,8 @@ class Engine:
         with stages.measure("encode"):
             encoding = self._recommender.encode([rows for rows, _ in histories])
         with stages.measure("search"):
-            rankings = self._rank(questions, encoding)
+            bonuses = self._bonuses(questions, [rows for rows, _ in histories])
+            rankings = self._rank(questions, encoding, bonuses)
         assigned = encoding.intent_weights.argmax(axis=1).tolist()
         answers = []
         for number, (question, (rows, unknown)) in enumerate(zip(questions, histories, strict=True)):
@@ -144,17 +148,25 @@ class Engine:
         set_threads(self._threads)
         return self._recommender
 
-    def _rank(self, questions: Sequence[Question], encoding: Encoding) -> list[Ranking]:
+    def _bonuses(self, questions: Sequence[Question], histories: Sequence[list[int]]) -> list[Bonus | None]:
+        """One a question; none at all for a bundle without co-occurrence."""
+        if (cooccurrence := self._recommender.cooccurrence) is None:
+            return []
+        return [cooccurrence.bonus(*one) for one in zip(histories, (its.blend for its in questions), strict=True)]
+
+    def _rank(
+        self, questions: Sequence[Question], encoding: Encoding, bonuses: Sequence[Bonus | None]
+    ) -> list[Ranking]:
         """The list to show for each question, out of one ranking of the catalogue as deep as the deepest needs."""
         recommender = self._ready_recommender()
         excluded = [self._excluded(question) for question in questions]
         allowed = [self._allowed(question) for question in questions]
         depth = max(question.depth for question in questions)
-        rankings = recommender.rank(encoding.query_vectors, depth, excluded, allowed)
+        rankings = recommender.rank(encoding.query_vectors, depth, excluded, allowed, bonuses)
 
         def ranked_alone(number: int, depth: int) -> Ranking:
             one = slice(number, number + 1)
-            return recommender.rank(encoding.query_vectors[one], depth, excluded[one], allowed[one])[0]
+            return recommender.rank(encoding.query_vectors[one], depth, excluded[one], allowed[one], bonuses[one])[0]
 
         return [
             self._chosen(question, ranking.first(question.depth), partial(ranked_alone, number))

@@ -5,6 +5,7 @@ ServiceError
 |- UnknownIntentError    404 unknown_intent
 |- UnknownBundleError    404 unknown_bundle
 |- UnknownFilterError    422 unknown_filter
+|- NoBlendError          422 no_blend
 |- ConflictError         409 conflict
 |- BundleRefusedError    409 bundle_refused
 |- NotReadyError         503 not_ready
@@ -81,6 +82,16 @@ class UnknownFilterError(ServiceError):
     def __init__(self, column: str, columns: list[str]) -> None:
         known = ", ".join(columns) or "none: give `prepare` an items file"
         super().__init__(f"no item has {column!r}; filters of this bundle: {known}")
+
+
+class NoBlendError(ServiceError):
+    """A blend is asked of a bundle that holds no co-occurrence."""
+
+    status = 422
+    code = "no_blend"
+
+    def __init__(self) -> None:
+        super().__init__("this bundle holds no co-occurrence to blend in: make one that does with intently-train blend")
 
 
 class NotReadyError(ServiceError):

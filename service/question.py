@@ -22,6 +22,7 @@ class Question:
     filters: Mapping[str, Condition] = field(default_factory=dict)
     max_per_category: int | None = None
     diversity: float = 0.0
+    blend: float | None = None  # weight of co-occurrence; None: the bundle's own
     intents: int = 0
     titles: bool = False
     reasons: bool = False

@@ -59,6 +59,7 @@ def _question(request: RecommendationRequest, stored: list[str], last_intent: in
         filters=request.filters,
         max_per_category=request.max_per_category,
         diversity=request.diversity,
+        blend=request.blend,
         intents=request.intents,
         titles=request.titles,
         reasons=request.reasons,

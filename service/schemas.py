@@ -50,6 +50,9 @@ class RecommendationRequest(_Request):
     diversity: float = Field(
         default=0.0, ge=0, le=1, description="0: by score alone; towards 1 the items are less and less alike (MMR)"
     )
+    blend: float | None = Field(
+        default=None, ge=0, le=1000, description="weight of co-occurrence; 0: none; without it the bundle's own, if any"
+    )
     attributes: dict[str, Any] = Field(
         default_factory=dict, description="of the user; `category` is where to look without a history"
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from training.evaluation import BATCH
@@ -12,6 +13,7 @@ from training.sequences import Integers, Sequences, Split
 
 SEEN_EXPONENT, SHOWN_EXPONENT = 0.5, 0.2
 BACKWARD = 0.5  # weight of a pair against its order in time
+DECAY = 0.7  # of an item's weight, from one item of the history to the one before
 
 # (histories) -> scores (B, V): higher is better
 Scorer = Callable[[list[Integers]], Tensor]
@@ -23,13 +25,16 @@ def popularity(training: Sequences, items: int) -> Scorer:
     return lambda histories: counts.expand(len(histories), -1).clone()
 
 
-def cooccurrence(training: Sequences, items: int, *, window: int = 50, decay: float = 0.7) -> Scorer:
+def cooccurrence(training: Sequences, items: int, *, window: int = 50, decay: float = DECAY) -> Scorer:
     """Neighbours of what was seen, the newest first: score(j) = sum_i decay^age(i) w(i, j).
 
     w(i, j) = sum over training pairs at most `window` apart of 1 / sqrt(distance), half of it where j came before i,
     divided by count_i^.5 count_j^.2. The exponents were chosen on Beauty's validation split.
     """
-    neighbours = _neighbours(training, items, window)
+    left, right, values = cooccurrences(training, items, window=window)
+    neighbours = torch.sparse_coo_tensor(  # (V, V), row j holding w(., j)
+        torch.from_numpy(np.stack([right, left])), torch.from_numpy(values), (items, items), check_invariants=False
+    ).coalesce()
 
     def score(histories: list[Integers]) -> Tensor:
         ages = np.concatenate([np.arange(len(history))[::-1] for history in histories])
@@ -62,21 +67,17 @@ def top_rows_of_baseline(scorer: Scorer, split: Split) -> Integers:
     return lists
 
 
-def _neighbours(training: Sequences, items: int, window: int) -> Tensor:
-    """The weights w as a sparse (V, V) matrix, row j holding w(., j)."""
+def cooccurrences(
+    training: Sequences, items: int, *, window: int = 50
+) -> tuple[Integers, Integers, NDArray[np.float32]]:
+    """Places i, places j and w(i, j) of every pair that occurs, by i and then j; the first item's place is 0."""
     keys, weights = zip(*_pairs(training, items, window), strict=True)
     pairs, inverse = np.unique(np.concatenate(keys), return_inverse=True)
     summed = np.bincount(inverse, weights=np.concatenate(weights))
     counts = np.bincount(training.rows, minlength=items + 1)[1:]
     left, right = pairs // items, pairs % items
     values = summed / (counts[left] ** SEEN_EXPONENT * counts[right] ** SHOWN_EXPONENT)
-    matrix = torch.sparse_coo_tensor(
-        torch.from_numpy(np.stack([right, left])),
-        torch.from_numpy(values.astype(np.float32)),
-        (items, items),
-        check_invariants=False,
-    )
-    return matrix.coalesce()
+    return left, right, values.astype(np.float32)
 
 
 def _pairs(training: Sequences, items: int, window: int) -> Iterator[tuple[Integers, np.ndarray]]:

@@ -42,7 +42,7 @@ def evaluate_bundle(path: Path, data: Path, split: str) -> Scored:
     dataset = load_prepared(data)
     bundle = open_for(path, dataset)
     chosen = split_of(dataset, split)
-    metrics = _metrics(_lists(bundle, chosen), chosen, dataset)
+    metrics = measure_bundle(bundle, chosen, dataset)
     written = bundle.manifest.metrics.get(split, {})
     differences = [abs(metrics[name] - value) for name, value in written.items() if name in metrics]
     return Scored(
@@ -55,6 +55,11 @@ def evaluate_bundle(path: Path, data: Path, split: str) -> Scored:
         bundle_id=bundle.bundle_id,
         largest_difference=max(differences, default=None),
     )
+
+
+def measure_bundle(bundle: Bundle, split: Split, dataset: PreparedDataset) -> dict[str, float]:
+    """Every metric of a split, through the path that serves."""
+    return _metrics(_lists(bundle, split), split, dataset)
 
 
 def evaluate_baseline(name: str, data: Path, split: str) -> Scored:

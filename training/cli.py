@@ -139,6 +139,35 @@ def compare(
         record(results, kind="accuracy", dataset=data.name, split=split, compared=[first.name, second.name], **compared)
 
 
+@app.command("blend")
+def blend_command(
+    bundle: BundlePath,
+    data: DataDirectory,
+    out: Annotated[Path, typer.Option("--out", help="Bundle root; the new bundle becomes a directory in it.")],
+    results: ResultsFile = None,
+) -> None:
+    """Make a bundle that adds item co-occurrence to the scores, with the weight that ranks best on validation.
+
+    \b
+    intently-train blend bundles/sasrec-beauty-0123456789abcdef --data data/beauty --out bundles
+    """
+    from rich.console import Console
+
+    from training.blending import blend
+
+    with _refusals(), Console(stderr=True).status("trying weights") as status:
+        made = blend(bundle, data, out, status.update)
+    for weight, found in made.tried.items():
+        typer.echo(f"weight {weight:10.4g}  NDCG@20 {found:.5f}" + (" <- chosen" if weight == made.weight else ""))
+    _print_metrics(made.metrics["test"])
+    typer.echo(f"wrote {made.path}")
+    if results:
+        from training.results import record
+
+        for split, metrics in made.metrics.items():
+            record(results, kind="accuracy", dataset=data.name, split=split, metrics=metrics, **made.described())
+
+
 @app.command()
 def baseline(
     name: Annotated[str, typer.Argument(help="popularity or cooccurrence.")],

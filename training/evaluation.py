@@ -44,7 +44,10 @@ def top_rows_of_recommender(recommender: Recommender, split: Split, progress: Ca
     for numbers in np.array_split(np.argsort(split.histories.lengths, kind="stable"), -(-len(lists) // BATCH)):
         histories = [split.histories[int(number)] for number in numbers]
         rankings = recommender.rank(
-            recommender.encode(histories).query_vectors, DEPTH, [set(history.tolist()) for history in histories]
+            recommender.encode(histories).query_vectors,
+            DEPTH,
+            [set(history.tolist()) for history in histories],
+            bonuses=recommender.bonuses(histories),
         )
         for number, ranking in zip(numbers, rankings, strict=True):
             lists[number, : len(ranking.rows)] = ranking.rows

@@ -20,10 +20,9 @@ from training.loop import Outcome, Trainer
 from training.metrics import evaluate_lists
 from training.prepared import PreparedDataset, load_prepared
 from training.publish import Published, publish
-from training.sequences import Split, SplitName, held_out, training_counts, training_sequences, with_noise
+from training.sequences import SPLITS, Split, held_out, training_counts, training_sequences, with_noise
 
 SHOWN = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
-SPLITS: tuple[SplitName, ...] = ("validation", "test")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from training.prepared import PreparedDataset
 
 Integers = NDArray[np.int64]
 SplitName = Literal["validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("validation", "test")
 HEAD_SHARE = 0.2  # S4Rec: the longest fifth of the sequences is the head
 SHORTEST_EVALUATED = 3  # one item to learn from, one to validate, one to test
 

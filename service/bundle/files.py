@@ -28,8 +28,9 @@ ITEMS = "items.jsonl"
 POPULARITY = "popularity.npy"
 INTENTS = "intents.json"
 TOPK = "topk.onnx"
+COOCCURRENCE = "cooccurrence.npz"
 FILES = frozenset({ENCODER, ITEM_INDEX, INTENT_INDEX, VOCABULARY, ITEMS, POPULARITY, INTENTS})
-OPTIONAL = frozenset({TOPK})
+OPTIONAL = frozenset({TOPK, COOCCURRENCE})
 MANIFEST_LIMIT = 4 << 20  # bytes; a manifest is a few KiB
 
 
@@ -42,6 +43,7 @@ class Bundle:
     """A verified bundle. Models and indices are the very bytes whose digests were checked."""
 
     bundle_id: str
+    path: Path  # where it lay when it was opened
     manifest: Manifest
     encoder: bytes
     item_index: bytes
@@ -51,6 +53,7 @@ class Bundle:
     popularity: NDArray[np.int64]  # (V), interactions per item row in training
     intents: list[IntentDescription]
     topk: bytes | None  # a catalogue too large for exact scoring has none
+    cooccurrence: bytes | None  # there if the manifest has a blend
 
 
 def write_bundle(root: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
@@ -98,6 +101,7 @@ def open_bundle(path: Path) -> Bundle:
         raise BundleError(f"{path.name}: {INTENTS} has {len(intents)} intents, not {manifest.intents.count}")
     return Bundle(
         bundle_id=path.resolve().name,
+        path=path,
         manifest=manifest,
         encoder=files[ENCODER],
         item_index=files[ITEM_INDEX],
@@ -107,6 +111,7 @@ def open_bundle(path: Path) -> Bundle:
         popularity=popularity,
         intents=intents,
         topk=files.get(TOPK),
+        cooccurrence=files.get(COOCCURRENCE),
     )
 
 
@@ -147,6 +152,8 @@ def read_manifest(path: Path) -> Manifest:
         raise BundleError(f"{path.name}: {MANIFEST} is not of this format: {error.errors()[0]['msg']}") from error
     if set(manifest.files) - OPTIONAL != FILES:
         raise BundleError(f"{path.name}: a bundle holds {sorted(FILES)}, the manifest names {sorted(manifest.files)}")
+    if (manifest.blend is None) != (COOCCURRENCE not in manifest.files):
+        raise BundleError(f"{path.name}: {COOCCURRENCE} and the manifest's blend belong together")
     return manifest
 
 

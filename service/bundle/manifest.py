@@ -28,6 +28,13 @@ class IntentSpace(_Strict):
     meaning: str = Field(description="what the method's intent weights are")
 
 
+class Blend(_Strict):
+    """How co-occurrence is added to the encoder's scores."""
+
+    weight: float = Field(gt=0, description="chosen on the validation split")
+    decay: float = Field(gt=0, le=1, description="from one item of the history to the one before")
+
+
 class Manifest(_Strict):
     """`manifest.json`. Its SHA-256 is the tail of the bundle id, so nothing can be altered unseen."""
 
@@ -48,7 +55,8 @@ class Manifest(_Strict):
     intent_warnings: list[str] = Field(default=[], description="what the gate before publishing found wrong")
     config: dict[str, Any] = Field(default={}, description="the training configuration")
     data_fingerprint: str
-    parent: str | None = None
+    blend: Blend | None = None
+    parent: str | None = Field(default=None, description="the bundle this one was made of")
     files: dict[str, FileDigest]
 
 

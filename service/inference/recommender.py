@@ -9,6 +9,7 @@ import numpy as np
 from service.bundle.files import Bundle
 from service.bundle.inputs import Rows
 from service.inference.allowed import Allowed
+from service.inference.cooccurrence import Bonus, Cooccurrence
 from service.inference.encoder import Encoder, Encoding, Floats
 from service.inference.merge import merge
 from service.inference.reasons import Reasons, cosines
@@ -48,6 +49,12 @@ class Recommender:
             if found != wanted:
                 raise ValueError(f"{bundle.bundle_id}: {part} should be {wanted}, found {found}")
         self.reasons = Reasons(self.items, self.intents)
+        self.cooccurrence: Cooccurrence | None = None
+        if bundle.cooccurrence is not None and manifest.blend is not None:
+            its = manifest.blend
+            self.cooccurrence = Cooccurrence(
+                bundle.cooccurrence, items=manifest.items, weight=its.weight, decay=its.decay
+            )
         self._topk: TopK | None = None
         if bundle.topk is not None:
             self._topk = TopK(bundle.topk, items=manifest.items, threads=threads, providers=providers)
@@ -56,27 +63,51 @@ class Recommender:
         """Query vectors (B, Q, D) and intent weights (B, K) of B histories of item rows."""
         return self.encoder.encode(histories)
 
+    def bonuses(self, histories: Sequence[Sequence[int] | Rows]) -> list[Bonus | None]:
+        """What the bundle's blend adds for each of B histories; empty for a bundle without one."""
+        return [self.cooccurrence.bonus(history) for history in histories] if self.cooccurrence else []
+
     def rank(
         self,
         query_vectors: Floats,
         k: int,
         excluded: Sequence[AbstractSet[int]],
         allowed: Sequence[Allowed | None] = (),
+        bonuses: Sequence[Bonus | None] = (),
     ) -> list[Ranking]:
         """The best k items for each of B queries (B, Q, D), without its `excluded` rows, of those it is `allowed`.
 
-        A list is short only when nothing is left.
+        `bonuses` are added to the scores. A list is short only when nothing is left.
         """
         if self._topk is not None:
-            found = self._topk.best(query_vectors, k, excluded, allowed)
+            found = self._topk.best(query_vectors, k, excluded, allowed, bonuses)
             return [Ranking(rows=rows, scores=scores) for scores, rows in found]
-        selections = allowed or [None] * len(excluded)
-        return [self._search(*one, k) for one in zip(query_vectors, excluded, selections, strict=True)]
+        nothing = [None] * len(excluded)
+        one_each = zip(query_vectors, excluded, allowed or nothing, bonuses or nothing, strict=True)
+        return [self._search(*one, k) for one in one_each]
 
-    def _search(self, query_vectors: Floats, excluded: AbstractSet[int], allowed: Allowed | None, k: int) -> Ranking:
+    def _search(
+        self,
+        query_vectors: Floats,
+        excluded: AbstractSet[int],
+        allowed: Allowed | None,
+        bonus: Bonus | None,
+        k: int,
+    ) -> Ranking:
         """One history's query vectors (Q, D) through the index, as deep as the exclusions require."""
         scores, rows = merge(*self.items.search(query_vectors, k + len(excluded), allowed))
+        if bonus is not None:
+            scores, rows = self._raised(rows, query_vectors, allowed, bonus)
         return self._keep(scores, rows, k, excluded)
+
+    def _raised(self, found: Rows, query_vectors: Floats, allowed: Allowed | None, bonus: Bonus) -> tuple[Floats, Rows]:
+        """What the index found and every item with a bonus, scored exactly: no other item can be among the best."""
+        may = slice(None) if allowed is None else allowed.mask[bonus.rows - 1]
+        raised, amounts = bonus.rows[may], bonus.amounts[may]
+        rows = np.union1d(found, raised)
+        scores = (self.items.vectors_of(rows) @ query_vectors.T).max(axis=1)
+        np.add.at(scores, np.searchsorted(rows, raised), amounts)
+        return merge(scores[None], rows[None])
 
     @staticmethod
     def _keep(scores: Floats, rows: Rows, k: int, excluded: AbstractSet[int]) -> Ranking:

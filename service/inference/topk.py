@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from service.bundle.inputs import Rows
 from service.inference.allowed import HIDDEN, Allowed
+from service.inference.cooccurrence import Bonus
 from service.inference.encoder import Floats
 from service.inference.session import open_session
 
@@ -40,8 +41,9 @@ class TopK:
         k: int,
         excluded: Sequence[AbstractSet[int]],
         allowed: Sequence[Allowed | None] = (),
+        bonuses: Sequence[Bonus | None] = (),
     ) -> list[tuple[Floats, Rows]]:
-        """(B, Q, D), the item rows that each must not get, and those that it may -> scores and item rows.
+        """(B, Q, D), item rows that each must not get, those that it may, what is added -> scores and item rows.
 
         Without `allowed`, or with None, every item may come. A list is shorter than k only when nothing else is left.
         """
@@ -49,20 +51,30 @@ class TopK:
         found = []
         for start in range(0, len(query_vectors), at_once):
             part = slice(start, start + at_once)
-            found += self._ranked(query_vectors[part], k, excluded[part], allowed[part])
+            found += self._ranked(query_vectors[part], k, excluded[part], allowed[part], bonuses[part])
         return found
 
     def _ranked(
-        self, query_vectors: Floats, k: int, excluded: Sequence[AbstractSet[int]], allowed: Sequence[Allowed | None]
+        self,
+        query_vectors: Floats,
+        k: int,
+        excluded: Sequence[AbstractSet[int]],
+        allowed: Sequence[Allowed | None],
+        bonuses: Sequence[Bonus | None],
     ) -> list[tuple[Floats, Rows]]:
         table, choice = self._penalties(allowed, len(query_vectors))
-        places = self._places(excluded)
+        hidden = self._places(excluded)
+        added = [
+            (bonus.rows - 1 + number * self._items, bonus.amounts)
+            for number, bonus in enumerate(bonuses)
+            if bonus is not None
+        ]
         inputs = {
             "query_vectors": np.ascontiguousarray(query_vectors),
             "penalties": table,
             "penalty": choice,
-            "places": places,
-            "amounts": np.full(len(places), HIDDEN),
+            "places": np.concatenate([hidden, *(places for places, _ in added)]),
+            "amounts": np.concatenate([np.full(len(hidden), HIDDEN), *(amounts for _, amounts in added)]),
             "k": np.array([min(k, self._items)], dtype=np.int64),
         }
         scores, rows = self._session.run(OUTPUTS, inputs)

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from service.answers import joined
 from service.dependencies import BundleId, WorkerParts
-from service.errors import UnknownFilterError, error_body, invalid_body
+from service.errors import ServiceError, error_body, invalid_body
 from service.recommending import recommend
 from service.routes.fast import fast_post
 from service.schemas import BatchAnswer, BatchRequest, RecommendationAnswer, RecommendationRequest
@@ -18,7 +18,7 @@ router = APIRouter(tags=["recommendations"])
 async def recommend_one(request: RecommendationRequest, its: WorkerParts, bundle_id: BundleId = None) -> bytes:
     """The k best next items for a user or a raw history."""
     engine = its.registry.engine(bundle_id)
-    engine.check_filters(request.filters)
+    engine.check(request.filters, request.blend)
     if bundle_id is not None:
         return (await recommend([request], engine, its.store, its.last_intents))[0]
     return await its.recommendations.ask(request)
@@ -33,10 +33,10 @@ async def recommend_batch(batch: BatchRequest, its: WorkerParts, bundle_id: Bund
     for place, raw in enumerate(batch.requests):
         try:
             good[place] = RecommendationRequest.model_validate(raw)
-            engine.check_filters(good[place].filters)
+            engine.check(good[place].filters, good[place].blend)
         except ValidationError as error:
             answers[place] = orjson.dumps(invalid_body(error.errors()))
-        except UnknownFilterError as error:
+        except ServiceError as error:
             del good[place]
             answers[place] = orjson.dumps(error_body(error.code, error.message))
     found = await recommend(list(good.values()), engine, its.store, its.last_intents)

@@ -35,6 +35,15 @@ def event(item_id: str, timestamp: object, user_id: str = "u", **more: object) -
     return {"user_id": user_id, "item_id": item_id, "timestamp": timestamp, **more}
 
 
+def test_a_blend_is_refused_where_there_is_nothing_to_blend(client: TestClient) -> None:
+    refused = client.post("/v1/recommendations", json={"history": ["a"], "blend": 1.5})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "no_blend")
+    assert client.post("/v1/recommendations", json={"history": ["a"], "blend": 0}).status_code == 200
+    batch = post(client, "/v1/recommendations/batch", requests=[{"history": ["a"], "blend": 2}, {"history": ["a"]}])
+    assert batch["answers"][0]["error"]["code"] == "no_blend"
+    assert batch["answers"][1]["source"] == "model"
+
+
 def test_variety_and_reasons_over_http(client: TestClient) -> None:
     """One item of each category; each with the intent it serves, an item of the history it is like, and a title."""
     answer = post(client, "/v1/recommendations", history=["a"], k=3, max_per_category=1, reasons=True, titles=True)

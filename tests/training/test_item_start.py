@@ -3,13 +3,8 @@ import pytest
 import torch
 
 from models.encoder import EncoderOptions, SequenceEncoder
+from tests.training.conftest import sequences
 from training.item_start import SPREAD, cooccurrence_vectors, start_at_cooccurrence
-from training.sequences import Sequences
-
-
-def sequences(*lists: list[int]) -> Sequences:
-    lengths = np.array([len(items) for items in lists])
-    return Sequences(np.concatenate([np.array(items) for items in lists]), np.cumsum(lengths) - lengths, lengths)
 
 
 def test_items_seen_together_start_near_each_other():

@@ -10,27 +10,14 @@ import pytest
 
 from models.methods import build
 from service.bundle.files import newest_bundle, open_bundle
+from tests.training.conftest import CONFIG
 from training.bundle_evaluation import compare_bundles, evaluate_baseline, evaluate_bundle
 from training.config import BUILT_IN, ConfigError, TrainingConfig
 from training.curves import draw_curves
 from training.pipeline import choose_device, run_training
 from training.run_log import read_lines
 
-CONFIG = TrainingConfig.model_validate(
-    {
-        "method": "iclrec",
-        "encoder": {"hidden": 16, "layers": 1, "max_length": 20, "dropout": 0.1},
-        "options": {"num_intents": 4},
-        "training": {"batch_size": 64, "learning_rate": 0.01, "max_epochs": 6, "patience": 6},
-    }
-)
 YAML = CONFIG.model_dump_json()  # JSON is YAML
-
-
-@pytest.fixture(scope="module")
-def bundle(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    return run_training(CONFIG, data=prepared, out=folder / "bundles", work=folder / "work").published.path
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
