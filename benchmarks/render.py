@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from blends import blends
 from intents import intents
 from reproduction import is_temporal, reproduction
 
@@ -22,14 +23,17 @@ def main() -> None:
     parts = ["# Benchmarks", "Rendered by `make render` from `benchmarks/results`; every row names its command."]
     parts.append(reproduction(lines))
     parts.append(intents(lines))
+    parts.append(blends(lines))
     ranked = [line for line in lines if "HR@20" in line.get("metrics", {}) and "configuration" not in line]
     ranked = [line for line in ranked if not is_temporal(line)]
+    ranked = [line for line in ranked if "blended" not in line]
     parts.append(accuracy_table(newest(ranked)))
     speeds = [line for line in lines if line["kind"] == "training-speed"]
     parts.append(speed_table(newest(speeds, by=("method", "next_item_loss"))))
     shown = {id(line) for line in ranked + speeds}
     others = [line for line in lines if "metrics" in line and "configuration" not in line and id(line) not in shown]
     others = [line for line in others if "sampled100/MRR" not in line["metrics"] and not is_temporal(line)]
+    others = [line for line in others if "blended" not in line]
     parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
     PAGE.write_text("\n\n".join(parts) + "\n")
     print(f"wrote {PAGE}")
