@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +159,14 @@ def redis_server(work: Path) -> Iterator[str]:
 
 def load(data: PreparedDataset, redis: str, work: Path) -> Path:
     """Every user's sequence as the service stores it and as a list for the others -> the script for wrk."""
+    categories = sorted({one for one in data.categories if one})
+    filters = [{"category": categories[number % len(categories)]} for number in range(len(data.user_ids))]
+    store_sequences(data, redis)
+    return script_for(data, filters, work)
+
+
+def store_sequences(data: PreparedDataset, redis: str) -> None:
+    """Every user's sequence as the service stores it and as a list for the others."""
     training = training_sequences(data)
     histories = [[data.item_ids[row - 1] for row in training[number]] for number in range(len(training))]
     asyncio.run(_store(data.user_ids, histories, redis))
@@ -166,10 +174,12 @@ def load(data: PreparedDataset, redis: str, work: Path) -> Path:
         for user_id, history in zip(data.user_ids, histories, strict=False):
             lists.rpush(f"list:{user_id}", *history)
         lists.execute()
-    categories = sorted({one for one in data.categories if one})
+
+
+def script_for(data: PreparedDataset, filters: Sequence[dict[str, str]], work: Path) -> Path:
+    """The script for wrk: user after user, in random order, each with their filters."""
     bodies = (
-        json.dumps({"user_id": user, "k": 20, "filters": {"category": categories[number % len(categories)]}})
-        for number, user in enumerate(data.user_ids)
+        json.dumps({"user_id": user, "k": 20, "filters": its}) for user, its in zip(data.user_ids, filters, strict=True)
     )
     (work / "bodies.txt").write_text("\n".join(bodies) + "\n")
     script = work / "ask.lua"

@@ -13,21 +13,17 @@ class PopularItems:
     """Items by training interactions, most first; ties by item row. The score is the share of all interactions."""
 
     def __init__(self, popularity: NDArray[np.int64]) -> None:
-        self._rows: list[int] = (np.argsort(-popularity, kind="stable") + 1).tolist()
+        self._rows = np.argsort(-popularity, kind="stable") + 1
         self._shares = (popularity / max(int(popularity.sum()), 1)).astype(np.float32)
 
     def rank(
         self, k: int, excluded: AbstractSet[int], allowed: Allowed | None = None, first: Allowed | None = None
     ) -> Ranking:
         """The k most popular items that are allowed and not excluded; those in `first` come before all others."""
-        chosen: list[int] = []
-        for wanted in (None,) if first is None else (True, False):
-            for row in self._rows:
-                if len(chosen) == k:
-                    break
-                if row in excluded or not (allowed is None or allowed.mask[row - 1]):
-                    continue
-                if first is None or first.mask[row - 1] == wanted:
-                    chosen.append(row)
-        rows = np.array(chosen, dtype=np.int64)
-        return Ranking(rows=rows, scores=self._shares[rows - 1])
+        places = [allowed] if first is None else [first.within(allowed), first.others().within(allowed)]
+        chosen = np.empty(0, dtype=np.int64)
+        for place in places:
+            rows = self._rows if place is None else self._rows[place.mask[self._rows - 1]]
+            shown = [row for row in rows[: k + len(excluded)].tolist() if row not in excluded]
+            chosen = np.append(chosen, np.array(shown, dtype=np.int64))[:k]
+        return Ranking(rows=chosen, scores=self._shares[chosen - 1])

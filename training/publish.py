@@ -18,12 +18,12 @@ from training.batches import packed_batches
 from training.config import TrainingConfig
 from training.evaluation import all_sequence_vectors
 from training.export import export_encoder
-from training.index import item_index
+from training.index import LARGEST_EXACT, item_index
 from training.intent_report import agreement_with_truth, describe_intents, head_rates, length_r2, lift, summarise
 from training.intent_twin import seed_agreement
 from training.prepared import PreparedDataset
 from training.sequences import Integers, Sequences, held_out, training_counts
-from training.topk import LARGEST_CATALOGUE, topk_graph
+from training.topk import topk_graph
 
 RECALL_QUERIES = 200
 
@@ -55,7 +55,8 @@ def publish(
     if method.refresh in ("every_epoch", "export"):
         method.refresh_intents(all_sequence_vectors(method, training, torch.device("cpu")))
     queries, assigned = _encode_training(method, training)
-    index, recall = item_index(method.encoder.item_vectors().detach().numpy(), queries[:RECALL_QUERIES])
+    asked = queries[:: max(1, len(queries) // RECALL_QUERIES)]
+    index, recall = item_index(method.encoder.item_vectors().detach().numpy(), asked)
     report = _intent_report(assigned, len(method.prototypes()), config, data, training, root, truth)
     warnings = config.intent_gate.check(report)
     manifest = _manifest(method, config, data, training, metrics, report | {"index_recall@20": recall})
@@ -72,7 +73,7 @@ def _files(
     prototypes = method.prototypes().detach().numpy()
     descriptions = describe_intents(assigned, len(prototypes), training, data)
     vectors = method.encoder.item_vectors().detach().numpy()
-    optional = {files.TOPK: topk_graph(vectors)} if len(vectors) <= LARGEST_CATALOGUE else {}
+    optional = {files.TOPK: topk_graph(vectors)} if len(vectors) <= LARGEST_EXACT else {}
     return optional | {
         files.ENCODER: export_encoder(method),
         files.ITEM_INDEX: index,

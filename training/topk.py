@@ -9,7 +9,6 @@ from service.inference.topk import INPUTS, OUTPUTS, TopK
 
 OPSET = 18
 IR_VERSION = 8
-LARGEST_CATALOGUE = 200_000  # items; a larger one is searched through its index, without a row of scores a request
 TOLERANCE = 1e-4
 DEPTH, QUERIES = 20, 64
 

@@ -21,10 +21,19 @@ class Allowed:
         """The items of both."""
         return self if other is None else Allowed(self.mask & other.mask)
 
+    def others(self) -> "Allowed":
+        """All items but these."""
+        return Allowed(~self.mask)
+
     @cached_property
     def penalties(self) -> Floats:
         """(V): what to add to the items' scores."""
         return np.where(self.mask, np.float32(0), HIDDEN)
+
+    @cached_property
+    def bits(self) -> NDArray[np.uint8]:
+        """The mask, eight items a byte, the first in the lowest bit."""
+        return np.packbits(self.mask, bitorder="little")
 
     @cached_property
     def places(self) -> NDArray[np.int64]:

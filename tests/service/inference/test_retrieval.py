@@ -1,0 +1,62 @@
+"""The index finds what there is, however little of the catalogue it looks at first."""
+
+import numpy as np
+import pytest
+
+from service.inference import retrieval
+from service.inference.allowed import Allowed
+from service.inference.retrieval import VectorIndex, flat_index
+from training.index import RecallError, item_index
+
+RANDOM = np.random.default_rng(0)
+CENTRES = RANDOM.standard_normal((40, 16), dtype=np.float32)
+VECTORS = np.repeat(CENTRES, 100, axis=0) + 0.3 * RANDOM.standard_normal((4000, 16), dtype=np.float32)
+QUERIES = CENTRES[:30] + 0.1 * RANDOM.standard_normal((30, 16), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def inverted() -> VectorIndex:
+    serialized, recall = item_index(VECTORS, QUERIES, largest_exact=100)
+    assert recall >= 0.98
+    index = VectorIndex(serialized, first=1)
+    assert index._probes < index._lists == 126, "it does not look everywhere"
+    return index
+
+
+@pytest.fixture(params=["flat", "inverted"])
+def index(request: pytest.FixtureRequest, inverted: VectorIndex) -> VectorIndex:
+    return inverted if request.param == "inverted" else VectorIndex(flat_index(VECTORS), first=1)
+
+
+@pytest.mark.parametrize("few", [0, 20_000], ids=["searched", "compared one by one"])
+@pytest.mark.parametrize("count", [1, 7, 300, 3999])
+def test_a_selection_is_never_under_filled(
+    index: VectorIndex, few: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few items may come, wherever they lie, they all come, with their scores, best first."""
+    monkeypatch.setattr(retrieval, "FEW", few)
+    chosen = RANDOM.choice(4000, count, replace=False)
+    mask = np.zeros(4000, dtype=np.bool_)
+    mask[chosen] = True
+    scores, rows = index.search(QUERIES[:2], 5000, Allowed(mask))
+    for number in range(2):
+        assert sorted(rows[number].tolist()) == sorted((chosen + 1).tolist())
+        assert (np.diff(scores[number]) <= 0).all()
+        np.testing.assert_allclose(scores[number], VECTORS[rows[number] - 1] @ QUERIES[number], rtol=1e-4, atol=1e-4)
+
+
+def test_a_deep_search_finds_everything(index: VectorIndex) -> None:
+    _, rows = index.search(QUERIES[:1], 4000)
+    assert sorted(rows[0].tolist()) == list(range(1, 4001))
+
+
+def test_vectors_are_found_by_number(index: VectorIndex) -> None:
+    np.testing.assert_array_equal(index.vector(4000), VECTORS[3999])
+    np.testing.assert_array_equal(index.vectors_of(np.array([7, 1])), VECTORS[[6, 0]])
+    np.testing.assert_array_equal(index.vectors(), VECTORS)
+
+
+def test_an_index_that_misses_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.index.flat_index", lambda vectors: flat_index(vectors[::-1]))
+    with pytest.raises(RecallError, match=r"wanted 0\.98"):
+        item_index(VECTORS, QUERIES)
