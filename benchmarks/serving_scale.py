@@ -3,9 +3,10 @@
     python benchmarks/serving_scale.py --items 1000000
     python benchmarks/serving_scale.py --bundle bundles/iclrec-beauty-... --data data/beauty
 
-The catalogue of a trained bundle is enlarged by a smoothed bootstrap: each new item has the vector of a trained one plus
-noise about as long as the distance between nearest neighbours, so that the large catalogue is shaped like the small
-one. Encoder and histories stay those of the bundle. Without --bundle one is trained on a synthesized log. Needs wrk.
+The catalogue of a trained bundle is enlarged by a smoothed bootstrap: each new item has the vector of a trained one
+plus noise about as long as the distance between nearest neighbours, so that the large catalogue is shaped like the
+small one. Encoder and histories stay those of the bundle. Without --bundle one is trained on a synthesized log.
+Needs wrk.
 """
 
 import argparse

@@ -49,7 +49,7 @@ class VectorIndex:
         elif len(among.places) <= FEW:
             scores, positions = self._search_few(queries, min(depth, len(among.places)), among.places)
         else:
-            selector = faiss.IDSelectorBitmap(among.bits)
+            selector = faiss.IDSelectorBitmap(among.bits)  # type: ignore[call-arg, arg-type]  # the binding counts
             scores, positions = self._search(queries, min(depth, len(among.places)), selector)
         return scores, positions + self._first
 
