@@ -21,6 +21,7 @@ from service.routes import events, health, intents, items, recommendations, user
 from service.routes.fast import FastRoute
 from service.schemas import ErrorAnswer, RecommendationRequest
 from service.settings import Settings
+from service.stores.base import StoreUnavailableError
 from service.stores.opening import open_store
 
 RESOURCES = (recommendations, intents, items, events, health, users)
@@ -55,7 +56,8 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     store = open_store(settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout)
     registry = Registry(settings.bundle, threads=settings.threads)
     last_intents = LastIntents()
-    intake = EventIntake(store, settings.sequence_event_types, settings.future_tolerance)
+    keeps_log = settings.events is not None
+    intake = EventIntake(store, settings.sequence_event_types, settings.future_tolerance, logging=keeps_log)
 
     async def answer(requests: Sequence[RecommendationRequest]) -> list[bytes]:
         return await recommend(requests, registry.engine(), store, last_intents)
@@ -71,6 +73,9 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         await registry.refresh((await control.poll()).active)
         telemetry.CONTROL_VERSION.set(control.current.version)
         telemetry.UNAVAILABLE_ITEMS.set(len(unavailable.current.item_ids))
+        if keeps_log:
+            with suppress(StoreUnavailableError):
+                intake.log_full = await store.logged_count() > settings.events_buffer
 
     await follow()
     watch = asyncio.create_task(_repeat(follow, settings.poll_seconds))

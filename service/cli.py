@@ -32,6 +32,10 @@ def run(
     admin_host: Annotated[str, typer.Option(help="Address of the admin port (metrics).")] = "127.0.0.1",
     admin_port: Annotated[int, typer.Option(help="Admin port.")] = 8001,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    events: Annotated[
+        Path | None,
+        typer.Option("--events", help="Keep accepted events as Parquet files here.", envvar="INTENTLY_EVENTS"),
+    ] = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are finished.
 
@@ -39,9 +43,11 @@ def run(
 
     \b
     intently-serve run --bundle bundles
-    intently-serve run --bundle bundles --store redis://localhost:6379/0 --workers 2
+    intently-serve run --bundle bundles --store redis://localhost:6379/0 --workers 2 --events events
     """
     os.environ.update(INTENTLY_BUNDLE=str(bundle.absolute()), INTENTLY_STORE=store)
+    if events is not None:
+        os.environ["INTENTLY_EVENTS"] = str(events.absolute())
     from service.server import StartError, check_settings, serve
 
     try:

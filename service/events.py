@@ -2,13 +2,16 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from service.engine import Engine
+from service.errors import OverloadedError
+from service.event_log.entries import Erasure, LoggedEvent, encoded
 from service.schemas import Event, EventResult
 from service.stores.base import EventStatus, SequenceStore, StoredEvent, event_key
 from service.telemetry import EVENTS
@@ -17,29 +20,57 @@ MICROSECONDS = 1_000_000
 LATEST = 2**53  # microseconds; beyond it a store's numbers would no longer be exact
 
 
-@dataclass(frozen=True)
+class _Checked(NamedTuple):
+    """A well-formed event whose time has come."""
+
+    event: Event
+    timestamp: int  # Unix microseconds
+    event_id: str
+
+
+@dataclass
 class EventIntake:
     """Turns raw events into stored ones."""
 
     store: SequenceStore
     sequence_types: frozenset[str]
     future_tolerance: float  # seconds
+    logging: bool = False  # whether an event log is kept
+    log_full: bool = False  # its writer is too far behind
 
     async def receive(self, raw: Sequence[object], engine: Engine | None) -> list[EventResult]:
-        """One result an event, in order. Raises StoreUnavailableError: then none of them may be taken as stored."""
-        horizon = (time.time() + self.future_tolerance) * MICROSECONDS
-        checked = [self._check(entry, horizon) for entry in raw]
-        arriving = [one for one in checked if isinstance(one, StoredEvent)]
-        statuses = iter(await self.store.append(arriving) if arriving else [])
-        results = [one if isinstance(one, EventResult) else _stored(next(statuses)) for one in checked]
+        """One result an event, in order.
+
+        Raises StoreUnavailableError, OverloadedError: then none of them may be taken as stored.
+        """
+        if self.log_full:
+            raise OverloadedError("the event log's writer is behind; send the same events again")
+        now = time.time()
+        checked = [self._check(entry, (now + self.future_tolerance) * MICROSECONDS) for entry in raw]
+        good = [one for one in checked if isinstance(one, _Checked)]
+        arriving = [_stored(one) for one in good if one.event.type in self.sequence_types]
+        logged = encoded(_logged(one, now) for one in good) if self.logging else b""
+        statuses = iter(await self.store.append(arriving, logged) if good else [])
+        results = [one if isinstance(one, EventResult) else self._result(one, statuses) for one in checked]
         for entry, result in zip(raw, results, strict=True):
             if engine is not None and isinstance(entry, dict) and result.status not in ("invalid", "future"):
                 result.known = engine.vocabulary.row(entry["item_id"]) is not None
             EVENTS.labels(result.status).inc()
         return results
 
-    def _check(self, entry: object, horizon: float) -> StoredEvent | EventResult:
-        """A well-formed event of a type that enters the sequence, or the result that ends its way here."""
+    async def erase(self, user_id: str) -> bool:
+        """Forget a user, in the event log too; whether there was a sequence. Raises StoreUnavailableError."""
+        return await self.store.erase(user_id, encoded([Erasure(user_id, time.time())]) if self.logging else b"")
+
+    def _result(self, checked: _Checked, statuses: Iterator[EventStatus]) -> EventResult:
+        if checked.event.type not in self.sequence_types:
+            return EventResult(status="accepted", stored=False)
+        status = next(statuses)
+        return EventResult(status=status.value, stored=status is not EventStatus.LATE)
+
+    @staticmethod
+    def _check(entry: object, horizon: float) -> _Checked | EventResult:
+        """A well-formed event whose time has come, or the result that ends its way here."""
         try:
             event = Event.model_validate(entry)
             timestamp = parse_timestamp(event.timestamp)
@@ -51,14 +82,18 @@ class EventIntake:
             return EventResult(status="invalid", stored=False, reason=str(error))
         if timestamp > horizon:
             return EventResult(status="future", stored=False, reason="timestamp lies ahead of the server's clock")
-        if event.type not in self.sequence_types:
-            return EventResult(status="accepted", stored=False)
-        identity = event.event_id or _identity(event, timestamp)
-        return StoredEvent(event.user_id, event.item_id, timestamp, event_key(identity))
+        return _Checked(event, timestamp, event.event_id or _identity(event, timestamp))
 
 
-def _stored(status: EventStatus) -> EventResult:
-    return EventResult(status=status.value, stored=status is not EventStatus.LATE)
+def _stored(checked: _Checked) -> StoredEvent:
+    event = checked.event
+    return StoredEvent(event.user_id, event.item_id, checked.timestamp, event_key(checked.event_id))
+
+
+def _logged(checked: _Checked, now: float) -> LoggedEvent:
+    event, seconds = checked.event, checked.timestamp / MICROSECONDS
+    who = (checked.event_id, event.user_id, event.item_id, event.type)
+    return LoggedEvent(*who, seconds, event.value, event.recommendation_id, now)
 
 
 def parse_timestamp(value: float | str) -> int:

@@ -16,6 +16,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from service.settings import Settings
+from service.shared_port import PortInUseError, SharedPort
 from service.stores.base import StoreUnavailableError
 from service.stores.opening import open_store
 
@@ -68,10 +69,12 @@ def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: in
     )
     try:
         with _admin_port(Settings(), directory, admin_host, admin_port):
-            workers_group = Workers(config, [config.bind_socket()])
+            workers_group = Workers(config, [SharedPort(host, port)])  # type: ignore[list-item]  # a socket, there
             workers_group.run()
         if any(process.exitcode == STARTUP_FAILURE for process in workers_group.processes):
             raise SystemExit(1)
+    except PortInUseError as error:
+        raise StartError(str(error)) from error
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -23,4 +23,8 @@ class Settings(BaseSettings):
     threads: int = Field(default=1, ge=1, description="threads of ONNX Runtime and FAISS in each worker")
     queue_limit: int = Field(default=512, ge=1, description="requests that may wait in a worker; more are refused")
     deadline: float = Field(default=0.5, gt=0, description="seconds a request may wait before it is refused")
+    events: Path | None = Field(default=None, description="directory of the event log; without it none is kept")
+    events_seconds: float = Field(default=30.0, gt=0, description="seconds between writes of the event log")
+    events_days: int | None = Field(default=None, ge=1, description="days the event log is kept; without it for ever")
+    events_buffer: int = Field(default=100_000, ge=1, description="posts that may wait for the event log's writer")
     poll_seconds: float = Field(default=1.0, gt=0, description="seconds between looks for a newer bundle")

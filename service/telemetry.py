@@ -31,6 +31,10 @@ CONTROL_VERSION = Gauge(
 UNAVAILABLE_ITEMS = Gauge(
     "intently_unavailable_items", "Items that must not be shown for now.", multiprocess_mode="livemin"
 )
+LOG_BUFFERED = Gauge(
+    "intently_event_log_buffered", "Posts of events that wait for the event log's writer.", multiprocess_mode="livemax"
+)
+LOG_WRITTEN = Counter("intently_event_log_written", "Events written to the event log.")
 READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiprocess_mode="livesum")
 
 STAGES = ("queue", "store", "encode", "search")

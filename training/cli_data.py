@@ -15,7 +15,10 @@ class Holdout(StrEnum):
 
 
 def prepare_command(
-    log: Annotated[Path, typer.Argument(help="CSV, Parquet, `user item item ...` or `user item` text.")],
+    log: Annotated[
+        Path,
+        typer.Argument(help="CSV, Parquet (or a directory of it), `user item item ...` or `user item` text."),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Directory to write.")],
     items: Annotated[Path | None, typer.Option(help="CSV, Parquet or JSONL: item_id, title, category, more.")] = None,
     log_format: Annotated[str, typer.Option("--format", help="auto, csv, parquet, sequences or pairs.")] = "auto",
@@ -37,6 +40,7 @@ def prepare_command(
     \b
     intently-train prepare interactions.csv --items items.csv --out data/shop
     intently-train prepare Beauty.txt --out data/beauty
+    intently-train prepare events --type-column type --event-type purchase --out data/today
     """
     from training.interactions import PrepareOptions, prepare
     from training.log_readers import Columns, checked_format

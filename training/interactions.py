@@ -15,7 +15,7 @@ from ibis.backends.duckdb import Backend
 from ibis.expr.types import Table
 
 from training.items_file import add_items
-from training.log_readers import Columns, LogFormat, detect_format, read_log
+from training.log_readers import Columns, LogFormat, detect_format, log_files, read_log
 from training.prepared import FORMAT_VERSION, ITEMS, MANIFEST, REJECTS, SEQUENCES, VOCABULARY, Holdout
 
 TIMED_FORMATS = ("csv", "parquet")  # in the others the place in the file is the time
@@ -49,7 +49,7 @@ def prepare(
     """
     options = options or PrepareOptions()
     for path in (log, items):
-        if path is not None and not path.is_file():
+        if path is not None and not path.exists():
             raise FileNotFoundError(f"{path} does not exist")
     _check_target(out, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def _manifest(
         "format_version": FORMAT_VERSION,
         "name": out.name,
         "source": log.name,
-        "fingerprint": fingerprint([log, *([items] if items else [])], settings),
+        "fingerprint": fingerprint([*log_files(log), *([items] if items else [])], settings),
         "options": settings,
         "counts": counts,
     }

@@ -35,7 +35,7 @@ def checked_format(name: str) -> LogFormat:
 
 def detect_format(log: Path) -> LogFormat:
     """By suffix; a text file whose first lines all hold two words is `pairs`, else `sequences`."""
-    if log.suffix in (".parquet", ".pq"):
+    if log.is_dir() or log.suffix in (".parquet", ".pq"):
         return "parquet"
     if log.suffix in (".csv", ".tsv"):
         return "csv"
@@ -91,13 +91,23 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, log: Path, columns: Columns
 
 
 def _read_parquet(connection: duckdb.DuckDBPyConnection, log: Path, columns: Columns) -> None:
-    found = [row[0] for row in connection.execute("DESCRIBE FROM read_parquet(?)", [str(log)]).fetchall()]
+    """Lines count on from file to file."""
+    source, files = "read_parquet(?, hive_partitioning = false)", [str(file) for file in log_files(log)]
+    found = [row[0] for row in connection.execute(f"DESCRIBE FROM {source}", [files]).fetchall()]
     selected = _select(columns, found, log)
     connection.execute(
-        f"CREATE TABLE raw AS SELECT file_row_number + 1 AS line, 0 AS position, {selected} "  # noqa: S608
-        "FROM read_parquet(?, file_row_number = true)",
-        [str(log)],
+        f"CREATE TABLE raw AS SELECT row_number() OVER () AS line, 0 AS position, {selected} FROM {source}",  # noqa: S608
+        [files],
     )
+
+
+def log_files(log: Path) -> list[Path]:
+    """The log, or the Parquet files below a directory, such as the service's event log. Raises ValueError for none."""
+    if not log.is_dir():
+        return [log]
+    if not (files := sorted(log.rglob("[!.]*.parquet"))):
+        raise ValueError(f"{log.name} holds no Parquet files")
+    return files
 
 
 def _read_text(connection: duckdb.DuckDBPyConnection, log: Path, *, pairs: bool) -> None:

@@ -1,7 +1,8 @@
 """The application of the admin port."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -13,7 +14,10 @@ from service.admin.parts import AdminParts
 from service.availability import availability
 from service.control import control_state
 from service.error_answers import add_error_handlers
+from service.event_log.files import EventFiles
+from service.event_log.writer import LogWriter
 from service.settings import Settings
+from service.stores.base import SequenceStore
 from service.stores.opening import open_store
 
 
@@ -41,5 +45,24 @@ def create_admin_app(settings: Settings, metrics_directory: str) -> FastAPI:
 async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     store = open_store(settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout)
     app.state.parts = AdminParts(settings.bundle, control_state(store), availability(store))
-    yield
+    async with _event_log(settings, store):
+        yield
     await store.close()
+
+
+@asynccontextmanager
+async def _event_log(settings: Settings, store: SequenceStore) -> AsyncIterator[None]:
+    """The event log is written beside the admin port, where no request waits for it."""
+    if settings.events is None:
+        yield
+        return
+    files = EventFiles(settings.events)
+    writer = LogWriter(store, files, seconds=settings.events_seconds, days=settings.events_days)
+    running = asyncio.create_task(writer.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await writer.close()

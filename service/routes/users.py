@@ -60,7 +60,7 @@ async def erase_user(user_id: UserId, its: WorkerParts) -> dict[str, Any]:
     """Forget everything about a user."""
     its.last_intents.forget(user_id)
     try:
-        erased = await its.store.erase(user_id)
+        erased = await its.intake.erase(user_id)
     except StoreUnavailableError as error:
         STORE_ERRORS.labels("erase").inc()
         raise StoreDownError("the store does not answer; the user may not have been erased, try again") from error

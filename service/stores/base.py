@@ -43,6 +43,13 @@ class Document(NamedTuple):
     content: bytes
 
 
+class LogEntry(NamedTuple):
+    """Something buffered for the event log; ids ascend."""
+
+    entry_id: str
+    content: bytes
+
+
 def event_key(event_id: str) -> int:
     """48 bits of SHA-256: what remains of an event_id in the store."""
     return int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:6], "big")
@@ -56,16 +63,31 @@ class SequenceStore(Protocol):
     All methods raise StoreUnavailableError.
     """
 
-    async def append(self, events: Sequence[StoredEvent]) -> list[EventStatus]:
-        """Store events of any users; when this returns, they are stored as durably as the store can."""
+    async def append(self, events: Sequence[StoredEvent], logged: bytes = b"") -> list[EventStatus]:
+        """Store events of any users; when this returns, they are stored as durably as the store can.
+
+        What is `logged` is buffered for the event log in the same write.
+        """
         ...
 
     async def recent_many(self, user_ids: Sequence[str]) -> list[list[Interaction]]:
         """Each user's stored interactions, oldest first; empty for a user without any."""
         ...
 
-    async def erase(self, user_id: str) -> bool:
-        """Forget a user; whether there was anything to forget."""
+    async def erase(self, user_id: str, logged: bytes = b"") -> bool:
+        """Forget a user; whether there was anything to forget. `logged` as in `append`."""
+        ...
+
+    async def logged(self, limit: int) -> list[LogEntry]:
+        """The oldest entries of the event log's buffer."""
+        ...
+
+    async def drop_logged(self, entry_ids: Sequence[str]) -> None:
+        """They are in files now."""
+        ...
+
+    async def logged_count(self) -> int:
+        """How many entries are buffered."""
         ...
 
     async def document(self, name: str, *, unless: int | None = None) -> Document | None:

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from service.stores import packed
-from service.stores.base import Document, EventStatus, Interaction, StoredEvent, StoreUnavailableError
+from service.stores.base import Document, EventStatus, Interaction, LogEntry, StoredEvent, StoreUnavailableError
 from service.stores.breaker import CircuitBreaker
 
 APPEND = (Path(__file__).parent / "append.lua").read_text(encoding="utf-8")
@@ -20,6 +20,7 @@ if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'content', ARGV[3])
 return 1
 """
+LOG, LOG_FIELD = "intently:log", b"e"
 STATUSES = (EventStatus.ACCEPTED, EventStatus.DUPLICATE, EventStatus.LATE)
 WRITE_SECONDS = 1.0  # an append may wait for the server's fsync
 CONNECTIONS = 64  # at once; further calls wait for one within their own time
@@ -52,16 +53,16 @@ class RedisStore:
         )
         self._script = self._redis.register_script(APPEND)
 
-    async def append(self, events: Sequence[StoredEvent]) -> list[EventStatus]:
-        """See SequenceStore. One round trip."""
+    async def append(self, events: Sequence[StoredEvent], logged: bytes = b"") -> list[EventStatus]:
+        """See SequenceStore. One round trip, the log first: a call that broke off is sent again, and logged again."""
         entries = [packed.pack([packed.entry(event)]) for event in events]
         places: dict[str, list[int]] = {}
         for place, event in enumerate(events):
             places.setdefault(event.user_id, []).append(place)
         arriving = {user_id: [entries[place] for place in its] for user_id, its in places.items()}
-        if not arriving:
+        if not arriving and not logged:
             return []
-        answers = await self._bounded(lambda: self._append(arriving), WRITE_SECONDS)
+        answers = await self._bounded(lambda: self._append(arriving, logged), WRITE_SECONDS)
         statuses = [EventStatus.ACCEPTED] * len(events)
         for its, codes in zip(places.values(), answers, strict=True):
             for place, code in zip(its, codes, strict=True):
@@ -76,10 +77,23 @@ class RedisStore:
         values: list[bytes | None] = await self._bounded(lambda: self._redis.mget(keys), self._timeout)
         return [packed.interactions(value, limit=self._limit) for value in values]
 
-    async def erase(self, user_id: str) -> bool:
+    async def erase(self, user_id: str, logged: bytes = b"") -> bool:
         """See SequenceStore."""
-        deleted: int = await self._bounded(lambda: self._redis.delete(_key(user_id)), WRITE_SECONDS)
-        return deleted > 0
+        return bool(await self._bounded(lambda: self._erase(user_id, logged), WRITE_SECONDS))
+
+    async def logged(self, limit: int) -> list[LogEntry]:
+        """See SequenceStore."""
+        found: list[Any] = await self._bounded(lambda: self._redis.xrange(LOG, count=limit), WRITE_SECONDS)
+        return [LogEntry(entry_id.decode(), fields[LOG_FIELD]) for entry_id, fields in found]
+
+    async def drop_logged(self, entry_ids: Sequence[str]) -> None:
+        """See SequenceStore."""
+        if entry_ids:
+            await self._bounded(lambda: self._redis.xdel(LOG, *entry_ids), WRITE_SECONDS)
+
+    async def logged_count(self) -> int:
+        """See SequenceStore."""
+        return int(await self._bounded(lambda: self._redis.xlen(LOG), self._timeout))
 
     async def document(self, name: str, *, unless: int | None = None) -> Document | None:
         """See SequenceStore."""
@@ -109,19 +123,29 @@ class RedisStore:
         found: list[Any] = await self._redis.hmget(_shared(name), ["version", "content"])  # bytes, or None
         return Document(int(found[0] or 0), found[1] or b"")
 
-    async def _append(self, arriving: dict[str, list[bytes]]) -> list[list[int]]:
+    async def _append(self, arriving: dict[str, list[bytes]], logged: bytes) -> list[list[int]]:
         try:
-            return await self._send(arriving)
-        except NoScriptError:  # a restarted server has forgotten the script
+            return await self._send(arriving, logged)
+        except NoScriptError:  # a restarted server has forgotten the script; what is logged is there already
             await self._redis.script_load(APPEND)
-            return await self._send(arriving)
+            return await self._send(arriving, b"")
 
-    async def _send(self, arriving: dict[str, list[bytes]]) -> list[list[int]]:
+    async def _send(self, arriving: dict[str, list[bytes]], logged: bytes) -> list[list[int]]:
         async with self._redis.pipeline(transaction=False) as pipeline:
+            if logged:
+                pipeline.xadd(LOG, {LOG_FIELD: logged})
             for user_id, entries in arriving.items():
                 pipeline.evalsha(self._script.sha, 1, _key(user_id), self._limit, *entries)
-            answers: list[list[int]] = await pipeline.execute()
-        return answers
+            answers: list[Any] = await pipeline.execute()
+        return answers[bool(logged) :]
+
+    async def _erase(self, user_id: str, logged: bytes) -> int:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            if logged:
+                pipeline.xadd(LOG, {LOG_FIELD: logged})
+            pipeline.delete(_key(user_id))
+            answers: list[Any] = await pipeline.execute()
+        return int(answers[-1])
 
     async def _bounded(self, call: Callable[[], Awaitable[Any]], seconds: float) -> Any:
         if not self._breaker.admits():

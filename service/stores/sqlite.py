@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from service.stores import packed
-from service.stores.base import Document, EventStatus, Interaction, StoredEvent, StoreUnavailableError
+from service.stores.base import Document, EventStatus, Interaction, LogEntry, StoredEvent, StoreUnavailableError
 
 BUSY_SECONDS = 5.0
 CHUNK = 500  # users asked for in one statement
@@ -19,6 +19,7 @@ Answer = TypeVar("Answer")
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS sequences (user_id TEXT PRIMARY KEY, packed BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, version INTEGER NOT NULL, content BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS log (id INTEGER PRIMARY KEY AUTOINCREMENT, content BLOB NOT NULL)",
 )
 
 
@@ -41,14 +42,14 @@ class SQLiteStore:
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailableError(f"cannot open {path}: {error}") from error
 
-    async def append(self, events: Sequence[StoredEvent]) -> list[EventStatus]:
+    async def append(self, events: Sequence[StoredEvent], logged: bytes = b"") -> list[EventStatus]:
         """See SequenceStore. One transaction."""
         arriving: dict[str, list[tuple[int, packed.Entry]]] = {}
         for place, event in enumerate(events):
             arriving.setdefault(event.user_id, []).append((place, packed.entry(event)))
         statuses = [EventStatus.ACCEPTED] * len(events)
-        if arriving:
-            for place, status in await self._run(self._writing, lambda: self._append(arriving)):
+        if arriving or logged:
+            for place, status in await self._run(self._writing, lambda: self._append(arriving, logged)):
                 statuses[place] = status
         return statuses
 
@@ -56,9 +57,25 @@ class SQLiteStore:
         """See SequenceStore."""
         return await self._run(self._reading, lambda: self._recent_many(user_ids))
 
-    async def erase(self, user_id: str) -> bool:
+    async def erase(self, user_id: str, logged: bytes = b"") -> bool:
+        """See SequenceStore. One transaction."""
+        return await self._run(self._writing, lambda: self._erase(user_id, logged))
+
+    async def logged(self, limit: int) -> list[LogEntry]:
         """See SequenceStore."""
-        return await self._run(self._writing, lambda: self._erase(user_id))
+        query = "SELECT id, content FROM log ORDER BY id LIMIT ?"
+        found = await self._run(self._reading, lambda: self._reader.execute(query, (limit,)).fetchall())
+        return [LogEntry(f"{number:020d}", content) for number, content in found]
+
+    async def drop_logged(self, entry_ids: Sequence[str]) -> None:
+        """See SequenceStore."""
+        numbers = [(int(entry_id),) for entry_id in entry_ids]
+        await self._run(self._writing, lambda: self._drop_logged(numbers))
+
+    async def logged_count(self) -> int:
+        """See SequenceStore."""
+        count = await self._run(self._reading, lambda: self._reader.execute("SELECT count(*) FROM log").fetchone())
+        return int(count[0])
 
     async def document(self, name: str, *, unless: int | None = None) -> Document | None:
         """See SequenceStore."""
@@ -97,9 +114,12 @@ class SQLiteStore:
         except (sqlite3.Error, RuntimeError) as error:
             raise StoreUnavailableError(f"{self._path.name}: {error}") from error
 
-    def _append(self, arriving: dict[str, list[tuple[int, packed.Entry]]]) -> list[tuple[int, EventStatus]]:
+    def _append(
+        self, arriving: dict[str, list[tuple[int, packed.Entry]]], logged: bytes
+    ) -> list[tuple[int, EventStatus]]:
         statuses: list[tuple[int, EventStatus]] = []
         with self._transaction():
+            self._log(logged)
             for user_id, placed in arriving.items():
                 merged = self._merge(user_id, [entry for _, entry in placed])
                 statuses += [(place, status) for (place, _), status in zip(placed, merged, strict=True)]
@@ -145,8 +165,18 @@ class SQLiteStore:
             found.update(self._reader.execute(query, list(chunk)).fetchall())
         return [packed.interactions(found.get(user_id), limit=self._limit) for user_id in user_ids]
 
-    def _erase(self, user_id: str) -> bool:
-        return self._writer.execute("DELETE FROM sequences WHERE user_id = ?", (user_id,)).rowcount > 0
+    def _erase(self, user_id: str, logged: bytes) -> bool:
+        with self._transaction():
+            self._log(logged)
+            return self._writer.execute("DELETE FROM sequences WHERE user_id = ?", (user_id,)).rowcount > 0
+
+    def _log(self, logged: bytes) -> None:
+        if logged:
+            self._writer.execute("INSERT INTO log (content) VALUES (?)", (logged,))
+
+    def _drop_logged(self, numbers: list[tuple[int]]) -> None:
+        with self._transaction():
+            self._writer.executemany("DELETE FROM log WHERE id = ?", numbers)
 
 
 def _version(connection: sqlite3.Connection, name: str) -> int:

@@ -1,0 +1,107 @@
+"""From the store's buffer to files, by whoever holds the lease."""
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from service.errors import ConflictError
+from service.event_log.entries import Erasure, LoggedEvent, decoded
+from service.event_log.files import EventFiles
+from service.shared_document import SharedDocument, Versioned
+from service.stores.base import LogEntry, SequenceStore, StoreUnavailableError
+from service.telemetry import LOG_BUFFERED, LOG_WRITTEN
+
+log = logging.getLogger("intently")
+AT_ONCE = 2000  # entries of the buffer, of up to 1,000 events each
+LEASE_SECONDS = 60.0
+
+
+class Lease(Versioned):
+    """Who writes, and until when (Unix seconds)."""
+
+    holder: str = ""
+    until: float = 0.0
+
+
+class LogWriter:
+    """One of them, among all replicas, writes at a time."""
+
+    def __init__(self, store: SequenceStore, files: EventFiles, *, seconds: float, days: int | None) -> None:
+        """Write every `seconds`; keep `days` days, None: for ever."""
+        self._store = store
+        self._files = files
+        self._seconds = seconds
+        self._days = days
+        self._name = uuid4().hex
+        self._lease = SharedDocument(store, "event-log-writer", Lease())
+
+    async def run(self) -> None:
+        """For ever; what goes wrong is logged and tried again."""
+        while True:
+            await asyncio.sleep(self._seconds)
+            try:
+                await self.write()
+            except Exception as error:  # DuckDB, the disk, the store: the buffer still holds what was not written
+                log.error("the event log cannot be written: %s", error)
+
+    async def write(self) -> int:
+        """Move everything that is buffered to files -> how many events. 0 without the lease.
+
+        Raises StoreUnavailableError, OSError, duckdb.Error; then nothing is lost.
+        """
+        written = 0
+        while await self._held() and (entries := await self._store.logged(AT_ONCE)):
+            written += await asyncio.to_thread(self._move, entries)
+            await self._store.drop_logged([entry.entry_id for entry in entries])
+        LOG_BUFFERED.set(await self._store.logged_count())
+        if self._days is not None:
+            for day in await asyncio.to_thread(self._files.keep, self._days, datetime.now(UTC).date()):
+                log.info("event log: %s is older than %d days and gone", day, self._days)
+        return written
+
+    async def close(self) -> None:
+        """Write what is there and let another take over at once."""
+        try:
+            await self.write()
+            await self._lease.change(lambda held: self._given_up(held))
+        except (StoreUnavailableError, ConflictError, OSError) as error:
+            log.warning("the event log could not be written to its end: %s", error)
+
+    def _move(self, entries: list[LogEntry]) -> int:
+        """Entries in their order: an erasure takes what was received before it, in this batch and in the files."""
+        events: list[LoggedEvent] = []
+        erasures: list[Erasure] = []
+        for entry in entries:
+            for one in decoded(entry.content):
+                if isinstance(one, Erasure):
+                    erasures.append(one)
+                    events = [event for event in events if event.user_id != one.user_id]
+                else:
+                    events.append(one)
+        if events:
+            self._files.add(events, f"{entries[0].entry_id}-{len(entries)}")
+            LOG_WRITTEN.inc(len(events))
+        if rewritten := self._files.erase(erasures):
+            log.info("event log: %d users erased from %d files", len(erasures), rewritten)
+        return len(events)
+
+    async def _held(self) -> bool:
+        """Whether this writer holds the lease, which it prolongs or takes if it can."""
+        now = time.time()
+
+        def take(lease: Lease) -> Lease:
+            if lease.holder not in ("", self._name) and lease.until > now:
+                raise ConflictError("another writer holds the lease")
+            return Lease(version=lease.version + 1, holder=self._name, until=now + LEASE_SECONDS)
+
+        try:
+            await self._lease.change(take)
+        except ConflictError:
+            return False
+        return True
+
+    def _given_up(self, lease: Lease) -> Lease:
+        mine = lease.holder == self._name
+        return Lease(version=lease.version + 1) if mine else lease.model_copy(update={"version": lease.version + 1})
