@@ -1,4 +1,4 @@
-"""`intently-serve`: answer from a bundle, or check one."""
+"""`intently-serve`: answer from a bundle, check one, fill a store."""
 
 import os
 from importlib.util import find_spec
@@ -7,9 +7,15 @@ from typing import Annotated
 
 import typer
 
+from service.cli_store import load_command, migrate_command
+
 app = typer.Typer(
     help="Serve next items and intents from a bundle.", no_args_is_help=True, pretty_exceptions_show_locals=False
 )
+
+
+app.command("load")(load_command)
+app.command("migrate")(migrate_command)
 
 
 @app.callback()

@@ -82,7 +82,11 @@ class EventIntake:
             return EventResult(status="invalid", stored=False, reason=str(error))
         if timestamp > horizon:
             return EventResult(status="future", stored=False, reason="timestamp lies ahead of the server's clock")
-        return _Checked(event, timestamp, event.event_id or _identity(event, timestamp))
+        return _Checked(event, timestamp, _event_id(event, timestamp))
+
+
+def _event_id(event: Event, timestamp: int) -> str:
+    return event.event_id or identity(event.user_id, event.item_id, event.type, timestamp)
 
 
 def _stored(checked: _Checked) -> StoredEvent:
@@ -111,7 +115,6 @@ def parse_timestamp(value: float | str) -> int:
     return round(value * MICROSECONDS)
 
 
-def _identity(event: Event, timestamp: int) -> str:
-    """The default event_id: the same fact has the same id, however often it is sent."""
-    fact = "\x1f".join((event.user_id, event.item_id, event.type, str(timestamp)))
-    return hashlib.sha256(fact.encode()).hexdigest()
+def identity(user_id: str, item_id: str, kind: str, timestamp: int) -> str:
+    """The default event_id: the same fact has the same id, however often it is sent. `timestamp` in microseconds."""
+    return hashlib.sha256("\x1f".join((user_id, item_id, kind, str(timestamp))).encode()).hexdigest()

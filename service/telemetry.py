@@ -1,4 +1,4 @@
-"""What Prometheus sees. Never a label by user, item or raw path; every status is counted."""
+"""What Prometheus sees of the workers. Never a label by user, item or raw path; every status is counted."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -31,10 +31,6 @@ CONTROL_VERSION = Gauge(
 UNAVAILABLE_ITEMS = Gauge(
     "intently_unavailable_items", "Items that must not be shown for now.", multiprocess_mode="livemin"
 )
-LOG_BUFFERED = Gauge(
-    "intently_event_log_buffered", "Posts of events that wait for the event log's writer.", multiprocess_mode="livemax"
-)
-LOG_WRITTEN = Counter("intently_event_log_written", "Events written to the event log.")
 READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiprocess_mode="livesum")
 
 STAGES = ("queue", "store", "encode", "search")

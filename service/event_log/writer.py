@@ -9,9 +9,9 @@ from uuid import uuid4
 from service.errors import ConflictError
 from service.event_log.entries import Erasure, LoggedEvent, decoded
 from service.event_log.files import EventFiles
+from service.event_log.telemetry import BUFFERED, WRITTEN
 from service.shared_document import SharedDocument, Versioned
 from service.stores.base import LogEntry, SequenceStore, StoreUnavailableError
-from service.telemetry import LOG_BUFFERED, LOG_WRITTEN
 
 log = logging.getLogger("intently")
 AT_ONCE = 2000  # entries of the buffer, of up to 1,000 events each
@@ -55,7 +55,7 @@ class LogWriter:
         while await self._held() and (entries := await self._store.logged(AT_ONCE)):
             written += await asyncio.to_thread(self._move, entries)
             await self._store.drop_logged([entry.entry_id for entry in entries])
-        LOG_BUFFERED.set(await self._store.logged_count())
+        BUFFERED.set(await self._store.logged_count())
         if self._days is not None:
             for day in await asyncio.to_thread(self._files.keep, self._days, datetime.now(UTC).date()):
                 log.info("event log: %s is older than %d days and gone", day, self._days)
@@ -82,7 +82,7 @@ class LogWriter:
                     events.append(one)
         if events:
             self._files.add(events, f"{entries[0].entry_id}-{len(entries)}")
-            LOG_WRITTEN.inc(len(events))
+            WRITTEN.inc(len(events))
         if rewritten := self._files.erase(erasures):
             log.info("event log: %d users erased from %d files", len(erasures), rewritten)
         return len(events)

@@ -1,7 +1,7 @@
 """What a sequence store promises."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -76,6 +76,10 @@ class SequenceStore(Protocol):
 
     async def erase(self, user_id: str, logged: bytes = b"") -> bool:
         """Forget a user; whether there was anything to forget. `logged` as in `append`."""
+        ...
+
+    def everything(self) -> AsyncIterator[StoredEvent]:
+        """Every stored event, a user's own together and oldest first; for moving to another store."""
         ...
 
     async def logged(self, limit: int) -> list[LogEntry]:

@@ -55,6 +55,11 @@ def pack(entries: Iterable[Entry]) -> bytes:
     )
 
 
+def events(user_id: str, packed: bytes) -> list[StoredEvent]:
+    """Bytes -> the events they were made of, oldest first. Raises StoreUnavailableError for damaged bytes."""
+    return [StoredEvent(user_id, item.decode(), timestamp, key) for timestamp, key, item in unpack(packed)]
+
+
 def interactions(packed: bytes | None, *, limit: int) -> list[Interaction]:
     """Bytes -> the newest `limit` interactions, oldest first. Raises StoreUnavailableError for damaged bytes."""
     try:

@@ -1,7 +1,7 @@
 """Sequences in Redis (or any server of its protocol): one string a user, merged by one Lua script."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'content', ARGV[3])
 return 1
 """
+SCANNED = 1000  # keys looked at a call
 LOG, LOG_FIELD = "intently:log", b"e"
 STATUSES = (EventStatus.ACCEPTED, EventStatus.DUPLICATE, EventStatus.LATE)
 WRITE_SECONDS = 1.0  # an append may wait for the server's fsync
@@ -81,6 +82,18 @@ class RedisStore:
         """See SequenceStore."""
         return bool(await self._bounded(lambda: self._erase(user_id, logged), WRITE_SECONDS))
 
+    async def everything(self) -> AsyncIterator[StoredEvent]:
+        """See SequenceStore. What is written meanwhile may or may not be among it."""
+        cursor = 0
+        while True:
+            cursor, keys = await self._bounded(lambda at=cursor: self._scan(at), WRITE_SECONDS)  # type: ignore[misc]
+            values = await self._bounded(lambda its=keys: self._redis.mget(its), WRITE_SECONDS) if keys else []  # type: ignore[misc]
+            for key, value in zip(keys, values, strict=True):
+                for event in packed.events(_user_id(key), value or b""):
+                    yield event
+            if cursor == 0:
+                return
+
     async def logged(self, limit: int) -> list[LogEntry]:
         """See SequenceStore."""
         found: list[Any] = await self._bounded(lambda: self._redis.xrange(LOG, count=limit), WRITE_SECONDS)
@@ -139,6 +152,10 @@ class RedisStore:
             answers: list[Any] = await pipeline.execute()
         return answers[bool(logged) :]
 
+    async def _scan(self, cursor: int) -> tuple[int, list[bytes]]:
+        found: Any = await self._redis.scan(cursor, match=_key("*"), count=SCANNED)
+        return int(found[0]), found[1]
+
     async def _erase(self, user_id: str, logged: bytes) -> int:
         async with self._redis.pipeline(transaction=False) as pipeline:
             if logged:
@@ -174,6 +191,11 @@ class RedisStore:
 def _key(user_id: str) -> str:
     """The braces keep all keys of a user on one node of a Redis Cluster."""
     return f"intently:{{{user_id}}}:s"
+
+
+def _user_id(key: bytes) -> str:
+    beginning, end = _key("\0").encode().split(b"\0")
+    return key.removeprefix(beginning).removesuffix(end).decode()
 
 
 def _shared(name: str) -> str:

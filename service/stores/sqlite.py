@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,6 +60,14 @@ class SQLiteStore:
     async def erase(self, user_id: str, logged: bytes = b"") -> bool:
         """See SequenceStore. One transaction."""
         return await self._run(self._writing, lambda: self._erase(user_id, logged))
+
+    async def everything(self) -> AsyncIterator[StoredEvent]:
+        """See SequenceStore. In order of user_id."""
+        last = ""
+        while found := await self._run(self._reading, lambda after=last: self._users_after(after)):  # type: ignore[misc]
+            for last, sequence in found:
+                for event in packed.events(last, sequence):
+                    yield event
 
     async def logged(self, limit: int) -> list[LogEntry]:
         """See SequenceStore."""
@@ -169,6 +177,10 @@ class SQLiteStore:
         with self._transaction():
             self._log(logged)
             return self._writer.execute("DELETE FROM sequences WHERE user_id = ?", (user_id,)).rowcount > 0
+
+    def _users_after(self, user_id: str) -> list[tuple[str, bytes]]:
+        query = "SELECT user_id, packed FROM sequences WHERE user_id > ? ORDER BY user_id LIMIT ?"
+        return self._reader.execute(query, (user_id, CHUNK)).fetchall()
 
     def _log(self, logged: bytes) -> None:
         if logged:

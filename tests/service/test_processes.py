@@ -10,9 +10,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.http_calls import call, free_port
@@ -36,10 +37,12 @@ def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
 class Service:
     """`intently-serve run` on free ports."""
 
-    def __init__(self, bundle: Path, store: str, *, workers: int = 1, startup: Path | None = None) -> None:
+    def __init__(
+        self, bundle: Path, store: str, *, workers: int = 1, startup: Path | None = None, more: Sequence[str] = ()
+    ) -> None:
         port, admin_port = free_port(), free_port()
         arguments = ["run", "--bundle", str(bundle), "--store", store, "--port", str(port)]
-        arguments += ["--admin-port", str(admin_port), "--workers", str(workers)]
+        arguments += ["--admin-port", str(admin_port), "--workers", str(workers), *more]
         environment = os.environ | ({"PYTHONPATH": f"{startup}{os.pathsep}{Path.cwd()}"} if startup else {})
         command = [sys.executable, "-m", "service.cli", *arguments]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
@@ -67,6 +70,31 @@ def test_counters_of_two_workers_add_up_and_sigterm_ends_well(tiny_bundle: Path,
     assert [entry["bundle_id"] for entry in call(f"{service.admin}/admin/bundles")["bundles"]] == [tiny_bundle.name]
     code, errors = service.stop()
     assert code == 0, errors
+
+
+def test_accepted_events_outlive_a_killed_service_and_become_files(tiny_bundle: Path, tmp_path: Path) -> None:
+    """kill -9 before anything is written; the next service writes what waited, and at SIGTERM what came since."""
+    log, store = tmp_path / "events", f"sqlite:///{tmp_path}/store.sqlite3"
+    killed = Service(tiny_bundle, store, more=["--events", str(log)])
+    eventually(killed.ready)
+    facts = [{"user_id": "u", "item_id": item, "timestamp": 1.5} for item in "abc"]
+    assert [one["status"] for one in call(f"{killed.url}/v1/events", {"events": facts})["results"]] == ["accepted"] * 3
+    workers = children(killed.process.pid)
+    for pid in (killed.process.pid, *workers):
+        os.kill(pid, signal.SIGKILL)
+    killed.process.communicate()
+    assert list(log.rglob("*.parquet")) == []
+    service = Service(tiny_bundle, store, more=["--events", str(log)])
+    eventually(service.ready)
+    call(f"{service.url}/v1/events", {"events": [facts[0] | {"item_id": "d"}]})
+    code, errors = service.stop()
+    assert code == 0, errors
+    query = "SELECT string_agg(item_id, '' ORDER BY item_id) FROM read_parquet(?, hive_partitioning = false)"
+    assert duckdb.execute(query, [f"{log}/*/*.parquet"]).fetchall() == [("abcd",)]
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_bundle_that_appears_later_is_served_and_a_damaged_one_is_not(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -142,8 +170,8 @@ def test_a_killed_worker_is_replaced_and_the_counters_still_add_up(tiny_bundle: 
     eventually(service.ready)  # a worker has its bundle a moment before it listens
     for _ in range(REQUESTS):
         call(f"{service.url}/v1/recommendations", {"history": ["a"]})
-    children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text().split()
-    workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    below = children(service.process.pid)
+    workers = [pid for pid in below if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
     eventually(lambda: not Path(f"/proc/{workers[0]}").exists())

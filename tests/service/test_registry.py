@@ -16,7 +16,7 @@ from service.registry import Registry
 def rewritten(bundle: Path, root: Path, name: str, **replaced: bytes) -> Path:
     """A bundle under another name, with right digests over whatever its files now hold."""
     manifest = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
-    held = {one: (bundle / one).read_bytes() for one in files.FILES | files.OPTIONAL} | replaced
+    held = {one: (bundle / one).read_bytes() for one in files.FILES | {files.TOPK}} | replaced
     return files.write_bundle(root, manifest.model_dump(exclude={"files"}) | {"name": name}, held)
 
 

@@ -1,0 +1,8 @@
+"""What Prometheus sees of the writer, which is no worker: the workers' gauges must not be made in its process."""
+
+from prometheus_client import Counter, Gauge
+
+BUFFERED = Gauge(
+    "intently_event_log_buffered", "Posts of events that wait for the event log's writer.", multiprocess_mode="livemax"
+)
+WRITTEN = Counter("intently_event_log_written", "Events written to the event log.")
