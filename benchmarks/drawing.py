@@ -146,6 +146,19 @@ def clustering_seconds(figure: Figure, seconds: list[tuple[str, float]]) -> None
     axes.grid(visible=False, axis="y")
 
 
+def serving_curve(figure: Figure, lines: list[Line]) -> None:
+    """Latency against throughput at more and more connections, whose number stands beside each mark."""
+    axes = figure.subplots()
+    newest = [by_count for _, by_count in sorted({line["connections"]: line["metrics"] for line in lines}.items())]
+    rates = [metrics["requests/s"] for metrics in newest]
+    for key, colour in (("p99 ms", "#cc6677"), ("p50 ms", "#4477aa")):
+        axes.plot(rates, [metrics[key] for metrics in newest], marker="o", label=key.removesuffix(" ms"), color=colour)
+    for count, rate, metrics in zip(sorted({line["connections"] for line in lines}), rates, newest, strict=True):
+        axes.annotate(str(count), (rate, metrics["p99 ms"]), xytext=(-4, 5), textcoords="offset points", fontsize=7)
+    axes.set(xlabel="requests/s", ylabel="latency, ms", yscale="log")
+    axes.legend()
+
+
 def intent_map(figure: Figure, places: NDArray[np.float64], intents: NDArray[np.int64]) -> None:
     """Sequences (N, 2) coloured by strongest intent; the largest intents have a colour of their own."""
     axes = figure.subplots()

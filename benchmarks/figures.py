@@ -49,6 +49,7 @@ def main() -> None:
     draw(f"clustering-seconds-{dataset}", drawing.clustering_seconds, clustering_seconds(ours, dataset))
     speeds = [line for line in lines if line["kind"] == "training-speed" and line["next_item_loss"] == "bce"]
     draw("intent-seconds", drawing.intent_seconds, speeds)
+    draw("serving-curve", drawing.serving_curve, [line for line in lines if "connections" in line])
     for bundle in arguments.bundle:
         draw_map(dataset, bundle, arguments.data)
 

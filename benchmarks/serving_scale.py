@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from serving_speed import CONNECTIONS, HERE, ROWS, asked, prepared, redis_server, running, script_for, store_sequences
+from serving_load import prepared, redis_server, script_for, store_sequences
+from serving_speed import CONNECTIONS, HERE, OURS, asked, running
 
 from service.bundle import contents, files
 from service.bundle.contents import Item
@@ -45,12 +46,15 @@ def main() -> None:
     arguments.work.mkdir(parents=True, exist_ok=True)
     if (arguments.bundle is None) != (arguments.data is None):
         parser.error("--bundle and --data go together")
-    path, data = (arguments.bundle, load_prepared(arguments.data)) if arguments.data else prepared(arguments.work)
+    if arguments.data:
+        path, data = arguments.bundle, load_prepared(arguments.data)
+    else:
+        path, _, data = prepared(arguments.work)
     large, built = enlarged(open_bundle(path), data, arguments.items, arguments.work / "large")
     name = f"{arguments.items:,} items, 2 workers"
     with redis_server(arguments.work) as redis:
         store_sequences(data, redis)
-        with running(ROWS[1], {"bundle": str(large.absolute()), "redis": redis}) as (url, begun):
+        with running(OURS, {"small": str(large.absolute()), "redis": redis}) as (url, begun):
             measured = built | begun
             for kind in ("no filter", "one category"):
                 asked_for = [{"category": f"c{number % CATEGORIES}"} for number in range(len(data.user_ids))]
@@ -60,7 +64,7 @@ def main() -> None:
                 for clients, connections in CONNECTIONS.items():
                     its = asked(url, script, connections, arguments.seconds)
                     measured |= {f"{kind}, {clients}, {key}": value for key, value in its.items()}
-    record(arguments.results, kind="serving", dataset=data.name, method=name, metrics=measured)
+    record(arguments.results, kind="serving", dataset=data.name, method=name, items=arguments.items, metrics=measured)
     print("\n".join(f"{key:40} {value:12.3f}" for key, value in measured.items()))
 
 

@@ -1,0 +1,66 @@
+"""The serving benchmarks as tables."""
+
+import statistics
+from typing import Any
+
+from reproduction import header, row
+
+Line = dict[str, Any]
+OURS = "intently, 2 workers"
+COLUMNS = {
+    "loaded, requests/s": ("requests/s", 0),
+    "loaded, p50 ms": ("p50 ms", 1),
+    "loaded, p99 ms": ("p99 ms", 1),
+    "one client, p50 ms": ("p50 ms, one client", 2),
+    "one client, p99 ms": ("p99 ms, one client", 2),
+    "memory_mb": ("memory MB", 0),
+    "start_seconds": ("start s", 1),
+}
+WORDS = (
+    "`make bench-serving`: 20,000 users with 9 interactions on average in Redis, 12,000 items, 2 layers of width 64, "
+    "top 20, seen items excluded, one category filter, metrics on; wrk with 32 connections (and with one) on the same "
+    "cores. Medians of the rounds, which are interleaved."
+)
+LARGE = (
+    "`python benchmarks/serving_scale.py --bundle BUNDLE --data DATA`: the catalogue of a trained bundle enlarged by a "
+    "smoothed bootstrap, an inverted index behind the recall gate, two workers."
+)
+
+
+def serving(lines: list[Line]) -> str:
+    """The rows of `make bench-serving`, the curve, and catalogues too large to score whole."""
+    found = [line for line in lines if line["kind"] == "serving"]
+    speed = [line for line in found if "round" in line]
+    large = list({line["items"]: line for line in found if "items" in line}.values())
+    parts = ["## Serving"]
+    if speed:
+        parts += [f"{WORDS} {where(speed)}", rows_of(speed)]
+    if any("connections" in line for line in found):
+        parts.append("![latency against requests a second](figures/serving-curve.svg)")
+    if large:
+        table = header(("", *(f"{line['items']:,} items" for line in large)))
+        table += [row(key, *(f"{line['metrics'][key]:.4g}" for line in large)) for key in large[-1]["metrics"]]
+        parts += [LARGE, "\n".join(table)]
+    return "\n\n".join(parts)
+
+
+def rows_of(lines: list[Line]) -> str:
+    """One row a server, with how many times as fast ours is."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for line in lines:
+        found.setdefault(line["method"], []).append(line["metrics"])
+    medians = {
+        name: {key: statistics.median(one[key] for one in rounds) for key in COLUMNS} for name, rounds in found.items()
+    }
+    table = header(("server", *(title for title, _ in COLUMNS.values()), "ours is x as fast"))
+    for name, its in medians.items():
+        cells = (f"{its[key]:.{digits}f}" for key, (_, digits) in COLUMNS.items())
+        ratio = medians[OURS]["loaded, requests/s"] / its["loaded, requests/s"] if OURS in medians else None
+        table.append(row(name, *cells, "" if ratio is None else f"{ratio:.2f}"))
+    return "\n".join(table)
+
+
+def where(lines: list[Line]) -> str:
+    """The machine, and how many rounds."""
+    machine = lines[-1]["machine"]
+    return f"{max(line['round'] for line in lines)} rounds on {machine['cpu']}, {machine['cores']} cores."
