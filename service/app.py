@@ -20,6 +20,8 @@ from service.registry import Registry
 from service.routes import events, health, intents, items, recommendations, users
 from service.routes.fast import FastRoute
 from service.schemas import ErrorAnswer, RecommendationRequest
+from service.security.access import Access
+from service.security.keys import KeyRing
 from service.settings import Settings
 from service.stores.base import StoreUnavailableError
 from service.stores.opening import open_store
@@ -34,6 +36,7 @@ def create_app_from_environment() -> Guard:
 
 def create_app(settings: Settings) -> Guard:
     """One worker's application."""
+    access = Access(KeyRing(settings.keys) if settings.keys else None, workers=settings.workers)
     app = FastAPI(
         title="Intently",
         version="1",
@@ -41,17 +44,17 @@ def create_app(settings: Settings) -> Guard:
         docs_url=None,
         redoc_url=None,
         responses={"default": {"model": ErrorAnswer, "description": "Refused, or failed."}},
-        lifespan=lambda app: _lifespan(app, settings),
+        lifespan=lambda app: _lifespan(app, settings, access),
     )
     for resource in RESOURCES:
         app.include_router(resource.router)
     add_error_handlers(app)
     routes = (route for resource in RESOURCES for route in resource.router.routes)
-    return Guard(app, [route for route in routes if isinstance(route, FastRoute)])
+    return Guard(app, [route for route in routes if isinstance(route, FastRoute)], access)
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIterator[None]:
     telemetry.initialise((path, method) for path, methods in app.openapi()["paths"].items() for method in methods)
     store = open_store(settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout)
     registry = Registry(settings.bundle, threads=settings.threads)
@@ -68,7 +71,8 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     unavailable = availability(store)
 
     async def follow() -> None:
-        """Do as the shared documents say, with the bundles there are."""
+        """Do as the shared documents say, with the bundles and keys there are."""
+        access.refresh()
         registry.hide((await unavailable.poll()).item_ids)
         await registry.refresh((await control.poll()).active)
         telemetry.CONTROL_VERSION.set(control.current.version)

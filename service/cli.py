@@ -1,4 +1,4 @@
-"""`intently-serve`: answer from a bundle, check one, fill a store."""
+"""`intently-serve`: answer from a bundle, check one, make keys, fill a store."""
 
 import os
 from importlib.util import find_spec
@@ -42,6 +42,12 @@ def run(
         Path | None,
         typer.Option("--events", help="Keep accepted events as Parquet files here.", envvar="INTENTLY_EVENTS"),
     ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            "--keys", help="API keys file (intently-serve key); without it nobody is asked.", envvar="INTENTLY_KEYS"
+        ),
+    ] = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are finished.
 
@@ -51,15 +57,44 @@ def run(
     intently-serve run --bundle bundles
     intently-serve run --bundle bundles --store redis://localhost:6379/0 --workers 2 --events events
     """
-    os.environ.update(INTENTLY_BUNDLE=str(bundle.absolute()), INTENTLY_STORE=store)
-    if events is not None:
-        os.environ["INTENTLY_EVENTS"] = str(events.absolute())
+    os.environ.update(INTENTLY_BUNDLE=str(bundle.absolute()), INTENTLY_STORE=store, INTENTLY_WORKERS=str(workers))
+    for name, path in {"INTENTLY_EVENTS": events, "INTENTLY_KEYS": keys}.items():
+        if path is not None:
+            os.environ[name] = str(path.absolute())
     from service.server import StartError, check_settings, serve
 
     try:
         check_settings()
         serve(host=host, port=port, admin_host=admin_host, admin_port=admin_port, workers=workers)
     except StartError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="What the key is for; the audit log names it.")],
+    keys: Annotated[Path, typer.Option("--keys", help="The keys file; made if it is not there.")],
+    scope: Annotated[list[str], typer.Option(help="read, events or admin; repeatable.")],
+    rate: Annotated[float | None, typer.Option(help="Requests a second it may ask.")] = None,
+) -> None:
+    """Make an API key: it is printed once, the file keeps its hash. A running service takes it up by itself.
+
+    Remove its entry from the file to withdraw it.
+
+    \b
+    intently-serve key shop --keys keys.json --scope read --scope events --rate 500
+    intently-serve key operator --keys keys.json --scope admin
+    """
+    from service.security.keys import SCOPES, KeysError, add_key
+
+    chosen = [known for known in SCOPES if known in scope]
+    if unknown := sorted(set(scope) - set(SCOPES)):
+        typer.echo(f"error: unknown scope {', '.join(unknown)}: there are {', '.join(SCOPES)}", err=True)
+        raise typer.Exit(2)
+    try:
+        typer.echo(add_key(keys, name, chosen, rate))
+    except KeysError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 

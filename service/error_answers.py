@@ -14,7 +14,8 @@ from starlette.responses import Response
 from service.errors import ServiceError, error_body, invalid_body
 
 log = logging.getLogger("intently")
-RETRY_AFTER = "1"  # seconds, said with every 503
+RETRY_AFTER = {"retry-after": "1"}  # seconds
+HEADERS = {401: {"www-authenticate": "Bearer"}, 429: RETRY_AFTER, 503: RETRY_AFTER}
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -45,5 +46,4 @@ def error_answer(error: Exception) -> Response:
 
 
 def _json(status: int, body: Any) -> Response:
-    headers = {"retry-after": RETRY_AFTER} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return Response(orjson.dumps(body, default=str), status, headers, "application/json")
+    return Response(orjson.dumps(body, default=str), status, HEADERS.get(status), "application/json")

@@ -1,6 +1,10 @@
 """Everything the API refuses, in one shape: {"error": {"code", "message", "details"}}.
 
 ServiceError
+|- UnauthorizedError     401 unauthorized
+|- ForbiddenError        403 forbidden
+|- TooManyRequestsError  429 rate_limited
+|- BodyTooLargeError     413 body_too_large
 |- UnknownItemError      404 unknown_item
 |- UnknownIntentError    404 unknown_intent
 |- UnknownBundleError    404 unknown_bundle
@@ -27,6 +31,34 @@ class ServiceError(Exception):
         super().__init__(message)
         self.message = message
         self.details = details
+
+
+class UnauthorizedError(ServiceError):
+    """No key, or none that is known."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class ForbiddenError(ServiceError):
+    """The key is for something else."""
+
+    status = 403
+    code = "forbidden"
+
+
+class TooManyRequestsError(ServiceError):
+    """The key asks more often than it may."""
+
+    status = 429
+    code = "rate_limited"
+
+
+class BodyTooLargeError(ServiceError):
+    """The body is over the limit."""
+
+    status = 413
+    code = "body_too_large"
 
 
 class UnknownItemError(ServiceError):

@@ -1,32 +1,32 @@
-"""What stands before the application: a body limit, a count and a time for every request, and the fast routes."""
+"""What stands before the application: keys, a body limit, a count and a time of every request, the fast routes."""
 
 import time
 from collections import deque
 from collections.abc import Iterable
 
-import orjson
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import error_body
+from service.error_answers import error_answer
+from service.errors import BodyTooLargeError, ServiceError
 from service.routes.fast import FastRoute
+from service.security.access import Access
 from service.telemetry import DURATION, REQUESTS
 
 BODY_LIMIT = 1 << 20  # bytes
-
-
-class BodyTooLargeError(Exception):
-    """The body is over the limit."""
+TOO_LARGE = f"the body is larger than {BODY_LIMIT} bytes"
+HARDENING = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 
 class Guard:
-    """Counts every answer under its route template, whatever its status, and refuses bodies over 1 MiB.
+    """Counts every answer under its route template, whatever its status; asks for keys, refuses bodies over 1 MiB.
 
     It is the outermost layer and asks the fast routes itself: the way through FastAPI costs as much as an encoding.
     """
 
-    def __init__(self, app: FastAPI, fast: Iterable[FastRoute]) -> None:
+    def __init__(self, app: FastAPI, fast: Iterable[FastRoute], access: Access) -> None:
         self._app = app
+        self._access = access
         self._fast = {("POST", route.path): route for route in fast}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,18 +40,19 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *HARDENING]
             await send(message)
 
         try:
+            self._access.check(scope)
             body = await _limited(scope, receive)
-        except BodyTooLargeError:
-            await _refuse(counted_send)
-        else:
             if (fast := self._fast.get((scope["method"], scope["path"]))) is not None:
                 scope["app"], scope["route"] = self._app, fast
                 await fast.answer(scope, body, counted_send)
             else:
                 await self._app(scope, body, counted_send)
+        except ServiceError as error:  # refused here
+            await error_answer(error)(scope, receive, counted_send)
         finally:
             route = _template(scope)
             REQUESTS.labels(route, scope["method"], str(status)).inc()
@@ -62,7 +63,7 @@ async def _limited(scope: Scope, receive: Receive) -> Receive:
     """`receive` for a body whose length is declared, which the server enforces; else the body, read to its end."""
     declared = _declared_length(scope)
     if declared is not None and declared > BODY_LIMIT:
-        raise BodyTooLargeError
+        raise BodyTooLargeError(TOO_LARGE)
     if declared is not None or scope["method"] in ("GET", "HEAD"):
         return receive
     read: deque[Message] = deque()
@@ -72,7 +73,7 @@ async def _limited(scope: Scope, receive: Receive) -> Receive:
         size += len(read[-1].get("body", b""))
         more = read[-1].get("more_body", False)
         if size > BODY_LIMIT:
-            raise BodyTooLargeError
+            raise BodyTooLargeError(TOO_LARGE)
 
     async def replay() -> Message:
         return read.popleft() if read else await receive()
@@ -91,10 +92,3 @@ def _declared_length(scope: Scope) -> int | None:
         if name == b"content-length" and value.isdigit():
             return int(value)
     return None
-
-
-async def _refuse(send: Send) -> None:
-    body = orjson.dumps(error_body("body_too_large", f"the body is larger than {BODY_LIMIT} bytes"))
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
+from service.security.keys import read_keys
 from service.settings import Settings
 from service.shared_port import PortInUseError, SharedPort
 from service.stores.base import StoreUnavailableError
@@ -23,6 +24,8 @@ from service.stores.opening import open_store
 FACTORY = "service.app:create_app_from_environment"
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 DRAIN_SECONDS = 10
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+log = logging.getLogger("intently")
 
 
 class StartError(Exception):
@@ -33,6 +36,8 @@ def check_settings() -> None:
     """Read the INTENTLY_* variables and open the store once, as the workers will. Raises StartError."""
     try:
         settings = Settings()
+        if settings.keys is not None:
+            read_keys(settings.keys)
         asyncio.run(_open_once(settings))
     except ValidationError as error:
         first = error.errors()[0]
@@ -53,6 +58,9 @@ def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: in
     Raises StartError.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = Settings()
+    if settings.keys is None and admin_host not in LOOPBACK:
+        log.warning("the admin port on %s asks for no key: give --keys, or close it to the outside", admin_host)
     directory = tempfile.mkdtemp(prefix="intently-metrics-")
     os.environ[METRICS_DIRECTORY] = directory  # before prometheus_client is imported, here and in the workers
     config = uvicorn.Config(
@@ -68,7 +76,7 @@ def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: in
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     try:
-        with _admin_port(Settings(), directory, admin_host, admin_port):
+        with _admin_port(settings, directory, admin_host, admin_port):
             workers_group = Workers(config, [SharedPort(host, port)])  # type: ignore[list-item]  # a socket, there
             workers_group.run()
         if any(process.exitcode == STARTUP_FAILURE for process in workers_group.processes):

@@ -20,6 +20,8 @@ class Settings(BaseSettings):
         description="event types that enter a user's sequence",
     )
     future_tolerance: float = Field(default=300.0, ge=0, description="seconds an event may lie ahead of the clock")
+    keys: Path | None = Field(default=None, description="API keys file; without it everybody may do everything")
+    workers: int = Field(default=1, ge=1, description="processes that share a key's rate")
     threads: int = Field(default=1, ge=1, description="threads of ONNX Runtime and FAISS in each worker")
     queue_limit: int = Field(default=512, ge=1, description="requests that may wait in a worker; more are refused")
     deadline: float = Field(default=0.5, gt=0, description="seconds a request may wait before it is refused")

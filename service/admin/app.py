@@ -16,12 +16,15 @@ from service.control import control_state
 from service.error_answers import add_error_handlers
 from service.event_log.files import EventFiles
 from service.event_log.writer import LogWriter
+from service.security.access import Access
+from service.security.audit import AuditedAccess
+from service.security.keys import KeyRing
 from service.settings import Settings
 from service.stores.base import SequenceStore
 from service.stores.opening import open_store
 
 
-def create_admin_app(settings: Settings, metrics_directory: str) -> FastAPI:
+def create_admin_app(settings: Settings, metrics_directory: str) -> AuditedAccess:
     """The supervisor's application."""
     app = FastAPI(title="Intently admin", docs_url=None, redoc_url=None, lifespan=lambda app: _lifespan(app, settings))
     add_error_handlers(app)
@@ -38,7 +41,7 @@ def create_admin_app(settings: Settings, metrics_directory: str) -> FastAPI:
     def live() -> dict[str, str]:
         return {"status": "live"}
 
-    return app
+    return AuditedAccess(app, Access(KeyRing(settings.keys) if settings.keys else None))
 
 
 @asynccontextmanager

@@ -128,7 +128,7 @@ async def admin(tiny_bundle: Path, tmp_path: Path) -> AsyncIterator[httpx.AsyncC
     settings = Settings(bundle=root, store=f"sqlite:///{tmp_path}/store.sqlite3")
     app = create_admin_app(settings, str(tmp_path))
     async with (
-        app.router.lifespan_context(app),
+        app.app.router.lifespan_context(app.app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://admin") as client,
     ):
         yield client

@@ -1,0 +1,47 @@
+"""Every call to the admin port leaves a line: who, what, when, with what outcome. Never a key."""
+
+import json
+import logging
+import time
+
+from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
+
+from service.error_answers import error_answer
+from service.errors import ServiceError
+from service.security.access import Access
+
+log = logging.getLogger("intently.audit")
+AUDITED = "/admin"
+
+
+class AuditedAccess:
+    """The outermost layer of the admin port: checks the key, and logs what was asked and how it ended."""
+
+    def __init__(self, app: FastAPI, access: Access) -> None:
+        self.app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        key, status = None, 500
+
+        async def noted_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            self._access.refresh()
+            key = self._access.check(scope)
+            await self.app(scope, receive, noted_send)
+        except ServiceError as error:
+            await error_answer(error)(scope, receive, noted_send)
+        finally:
+            if scope["path"].startswith(AUDITED):
+                client = scope["client"][0] if scope.get("client") else None
+                said = {"at": time.time(), "key": key, "client": client, "method": scope["method"]}
+                log.info(json.dumps(said | {"path": scope["path"], "status": status}))
