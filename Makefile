@@ -61,6 +61,7 @@ bench-served-lists: $(BIN)/.installed  ## 1,000 test users over HTTP get the lis
 
 bench-serving: $(BIN)/.installed-bench  ## Requests a second and latency beside the usual servers, with real Redis (needs wrk; run it alone).
 	$(BIN)/python benchmarks/serving_speed.py
+	$(BIN)/python benchmarks/serving_stress.py
 	$(BIN)/python benchmarks/serving_scale.py
 
 reproduce: $(BIN)/.installed  ## The papers' tables on DATASET=beauty|sports|toys|yelp|ml-1m|beauty-54k: a queue of hours that can be stopped.

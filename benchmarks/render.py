@@ -35,7 +35,7 @@ def main() -> None:
     shown = {id(line) for line in ranked + speeds}
     others = [line for line in lines if "metrics" in line and "configuration" not in line and id(line) not in shown]
     others = [line for line in others if "sampled100/MRR" not in line["metrics"] and not is_temporal(line)]
-    others = [line for line in others if not {"blended", "round", "connections", "items"} & set(line)]
+    others = [line for line in others if not {"blended", "round", "connections", "items", "stress"} & set(line)]
     parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
     PAGE.write_text("\n\n".join(parts) + "\n")
     print(f"wrote {PAGE}")

@@ -54,15 +54,15 @@ def main() -> None:
     name = f"{arguments.items:,} items, 2 workers"
     with redis_server(arguments.work) as redis:
         store_sequences(data, redis)
-        with running(OURS, {"small": str(large.absolute()), "redis": redis}) as (url, begun):
-            measured = built | begun
+        with running(OURS, {"small": str(large.absolute()), "redis": redis}) as server:
+            measured = built | server.begun
             for kind in ("no filter", "one category"):
                 asked_for = [{"category": f"c{number % CATEGORIES}"} for number in range(len(data.user_ids))]
                 script = script_for(
                     data, asked_for if kind == "one category" else [{}] * len(asked_for), arguments.work
                 )
                 for clients, connections in CONNECTIONS.items():
-                    its = asked(url, script, connections, arguments.seconds)
+                    its = asked(server.url, script, connections, arguments.seconds)
                     measured |= {f"{kind}, {clients}, {key}": value for key, value in its.items()}
     record(arguments.results, kind="serving", dataset=data.name, method=name, items=arguments.items, metrics=measured)
     print("\n".join(f"{key:40} {value:12.3f}" for key, value in measured.items()))

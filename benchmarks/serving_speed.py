@@ -76,16 +76,20 @@ def main() -> None:
         for number in range(1, arguments.rounds + 1):
             for row in rows:
                 script = script_for(data, [one | row.more for one in asked_for], arguments.work)
-                with running(row, places) as (url, begun):
-                    its = {name: asked(url, script, count, arguments.seconds) for name, count in CONNECTIONS.items()}
-                measured = begun | {f"{name}, {key}": value for name, one in its.items() for key, value in one.items()}
+                with running(row, places) as server:
+                    its = {
+                        name: asked(server.url, script, count, arguments.seconds) for name, count in CONNECTIONS.items()
+                    }
+                measured = server.begun | {
+                    f"{name}, {key}": value for name, one in its.items() for key, value in one.items()
+                }
                 keep(arguments.results, row, measured, round=number)
                 print(f"round {number}, {row.name}: {its['loaded']['requests/s']:.0f} requests/s", flush=True)
         if OURS in rows:
             script = script_for(data, asked_for, arguments.work)
-            with running(OURS, places) as (url, _):
+            with running(OURS, places) as server:
                 for connections in CURVE:
-                    its = asked(url, script, connections, arguments.seconds)
+                    its = asked(server.url, script, connections, arguments.seconds)
                     keep(arguments.results, OURS, its, connections=connections)
     print("make render shows the medians in docs/benchmarks.md")
 
@@ -109,9 +113,19 @@ def keep(results: Path, row: Row, metrics: dict[str, float], **place: int) -> No
     record(results, kind="serving", dataset="synthesized", method=row.name, **place, metrics=metrics)
 
 
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    url: str
+    admin: str  # URL of the admin port, where it has one
+    pid: int
+    begun: dict[str, float]  # how long it took to answer, and how much memory its processes hold
+
+
 @contextmanager
-def running(row: Row, places: dict[str, str]) -> Iterator[tuple[str, dict[str, float]]]:
-    """The server -> its URL, and how long it took to answer and how much memory its processes hold."""
+def running(row: Row, places: dict[str, str]) -> Iterator[Running]:
+    """Start the server, and end it with all its processes."""
     port, admin = free_port(), free_port()
     words = [word.format(port=port, admin=admin, **places) for word in row.command]
     rivals = {"RIVAL_BUNDLE": places["small"], "RIVAL_REDIS": places["redis"], "OMP_NUM_THREADS": "1"}
@@ -122,7 +136,8 @@ def running(row: Row, places: dict[str, str]) -> Iterator[tuple[str, dict[str, f
         url = f"http://127.0.0.1:{port}"
         wait_until_ready(url, 120, row.health)
         took = time.perf_counter() - began
-        yield url, {"start_seconds": took, "memory_mb": memory_mb(server.pid)}
+        begun = {"start_seconds": took, "memory_mb": memory_mb(server.pid)}
+        yield Running(url, f"http://127.0.0.1:{admin}", server.pid, begun)
     finally:
         server.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -139,15 +154,21 @@ def memory_mb(pid: int) -> float:
 
 
 def asked(url: str, script: Path, connections: int, seconds: float) -> dict[str, float]:
-    """One measurement by wrk after a second of warming up: requests/s and latency in ms. Raises on any error."""
-    wrk = ["wrk", "-t1", f"-c{connections}", "-s", str(script), url]
-    subprocess.run([*wrk, "-d1s"], check=True, stdout=subprocess.DEVNULL)
-    printed = subprocess.run([*wrk, f"-d{seconds:g}s"], check=True, capture_output=True, text=True).stdout
-    its: dict[str, float] = json.loads(printed.rpartition("RESULT ")[2])
+    """One measurement after a second of warming up: requests/s and latency in ms. Raises on any error."""
+    by_wrk(url, script, connections, 1)
+    its = by_wrk(url, script, connections, seconds)
     if its["errors"]:
         raise SystemExit(f"{its['errors']:.0f} of {its['requests']:.0f} requests failed")
     rate = its["requests"] / its["microseconds"] * 1e6
     return {"requests/s": rate, "p50 ms": its["p50"] / 1e3, "p99 ms": its["p99"] / 1e3}
+
+
+def by_wrk(url: str, script: Path, connections: int, seconds: float) -> dict[str, float]:
+    """Requests, errors, microseconds it took, latencies p50 and p99 in microseconds."""
+    wrk = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script), url]
+    printed = subprocess.run(wrk, check=True, capture_output=True, text=True).stdout
+    its: dict[str, float] = json.loads(printed.rpartition("RESULT ")[2])
+    return its
 
 
 if __name__ == "__main__":

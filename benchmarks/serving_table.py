@@ -21,6 +21,7 @@ WORDS = (
     "top 20, seen items excluded, one category filter, metrics on; wrk with 32 connections (and with one) on the same "
     "cores. Medians of the rounds, which are interleaved."
 )
+STRESS = "`python benchmarks/serving_stress.py`, the same users, items and requests:"
 LARGE = (
     "`python benchmarks/serving_scale.py --bundle BUNDLE --data DATA`: the catalogue of a trained bundle enlarged by a "
     "smoothed bootstrap, an inverted index behind the recall gate, two workers."
@@ -37,11 +38,21 @@ def serving(lines: list[Line]) -> str:
         parts += [f"{WORDS} {where(speed)}", rows_of(speed)]
     if any("connections" in line for line in found):
         parts.append("![latency against requests a second](figures/serving-curve.svg)")
+    stress = list({line["method"]: line for line in found if line.get("stress")}.values())
+    if stress:
+        parts += [STRESS, "\n".join(f"- {line['method']}: {in_words(line['metrics'])}" for line in stress)]
     if large:
         table = header(("", *(f"{line['items']:,} items" for line in large)))
         table += [row(key, *(f"{line['metrics'][key]:.4g}" for line in large)) for key in large[-1]["metrics"]]
         parts += [LARGE, "\n".join(table)]
     return "\n\n".join(parts)
+
+
+def in_words(metrics: dict[str, float]) -> str:
+    """Name and value, one after another."""
+    return ", ".join(
+        f"{name} {value:,.4g}" if value < 100 else f"{name} {value:,.0f}" for name, value in metrics.items()
+    )
 
 
 def rows_of(lines: list[Line]) -> str:

@@ -1,7 +1,7 @@
 """The public application: routes, error shape, and what lives as long as a worker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
@@ -15,14 +15,15 @@ from service.error_answers import add_error_handlers
 from service.events import EventIntake
 from service.last_intents import LastIntents
 from service.middleware import Guard
-from service.recommending import IN_LOOP, recommend
+from service.recommending import IN_LOOP, Recommending
 from service.registry import Registry
 from service.routes import events, health, intents, items, recommendations, users
 from service.routes.fast import FastRoute
-from service.schemas import ErrorAnswer, RecommendationRequest
+from service.schemas import ErrorAnswer
 from service.security.access import Access
 from service.security.keys import KeyRing
 from service.settings import Settings
+from service.shadow import Shadow
 from service.stores.base import StoreUnavailableError
 from service.stores.opening import open_store
 
@@ -62,19 +63,19 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
     keeps_log = settings.events is not None
     intake = EventIntake(store, settings.sequence_event_types, settings.future_tolerance, logging=keeps_log)
 
-    async def answer(requests: Sequence[RecommendationRequest]) -> list[bytes]:
-        return await recommend(requests, registry.engine(), store, last_intents)
-
-    batches = MicroBatches(answer, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline)
+    shadow = Shadow(registry)
+    recommending = Recommending(registry, store, last_intents, shadow)
+    limits = {"largest": IN_LOOP, "queue_limit": settings.queue_limit}
+    batches = MicroBatches(recommending.answer, **limits, deadline=settings.deadline)
     control = control_state(store)
-    app.state.parts = Parts(registry, store, intake, batches, control, last_intents)
+    app.state.parts = Parts(registry, store, intake, recommending.answer, batches, control, last_intents)
     unavailable = availability(store)
 
     async def follow() -> None:
         """Do as the shared documents say, with the bundles and keys there are."""
         access.refresh()
         registry.hide((await unavailable.poll()).item_ids)
-        await registry.refresh((await control.poll()).active)
+        await registry.refresh(await control.poll())
         telemetry.CONTROL_VERSION.set(control.current.version)
         telemetry.UNAVAILABLE_ITEMS.set(len(unavailable.current.item_ids))
         if keeps_log:
@@ -89,6 +90,7 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
+        shadow.close()
         await store.close()
 
 

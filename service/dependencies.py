@@ -1,7 +1,8 @@
 """What a route may ask for, by name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Query, Request
 
@@ -18,6 +19,14 @@ from service.stores.base import Interaction, SequenceStore, StoreUnavailableErro
 from service.telemetry import STORE_ERRORS, Stages
 
 
+class Recommend(Protocol):
+    """Requests -> their answers as JSON, in order; from `engine`, else from the engine of each user."""
+
+    async def __call__(
+        self, requests: Sequence[RecommendationRequest], engine: Engine | None = None
+    ) -> list[bytes]: ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """Everything a worker is made of; built once, at start."""
@@ -25,7 +34,8 @@ class Parts:
     registry: Registry
     store: SequenceStore
     intake: EventIntake
-    recommendations: MicroBatches[RecommendationRequest, bytes]  # one request -> its answer as JSON
+    recommend: Recommend
+    batches: MicroBatches[RecommendationRequest, bytes]  # the same for requests that come one by one
     control: SharedDocument[Control]
     last_intents: LastIntents
 

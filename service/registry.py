@@ -1,26 +1,35 @@
-"""Which bundle is being served."""
+"""Which bundles are being served, and to whom."""
 
 import asyncio
 import gc
+import hashlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from service.bundle.files import find_bundles
+from service.control import Control
 from service.engine import Engine
 from service.errors import NotReadyError, UnknownBundleError
 from service.telemetry import BUNDLE, READY
 
 log = logging.getLogger("intently")
+BUCKETS = 10_000
 
 
 class Registry:
-    """Holds one engine; a newer bundle is loaded beside it and swapped in by one assignment."""
+    """Holds an engine, and at most one more as canary and as shadow.
+
+    Engines are loaded beside those at work and swapped in by one assignment.
+    """
 
     def __init__(self, source: Path, *, threads: int = 1) -> None:
         """`source`: a bundle, or a directory whose newest bundle is served."""
         self._source = source
         self._threads = threads
         self._engine: Engine | None = None
+        self._others: dict[str, Engine] = {}  # by bundle_id, those on trial
+        self._control = Control()
         self._hidden: frozenset[str] = frozenset()
         self._refused: dict[Path, list[tuple[str, int, int]]] = {}
         self._why = f"no bundle in {source.name!r} yet: publish one with intently-train run"
@@ -31,40 +40,83 @@ class Registry:
         return self._engine is not None
 
     def engine(self, bundle_id: str | None = None) -> Engine:
-        """The engine being served. Raises NotReadyError, or UnknownBundleError if another bundle is asked for."""
+        """The engine of all who are in no trial, or that of a loaded bundle.
+
+        Raises NotReadyError, or UnknownBundleError if another bundle is asked for.
+        """
         if self._engine is None:
             raise NotReadyError(self._why)
-        if bundle_id is not None and bundle_id != self._engine.bundle_id:
-            raise UnknownBundleError(bundle_id, self._engine.bundle_id)
-        return self._engine
+        if bundle_id is None or bundle_id == self._engine.bundle_id:
+            return self._engine
+        if (other := self._others.get(bundle_id)) is None:
+            raise UnknownBundleError(bundle_id, ", ".join([self._engine.bundle_id, *self._others]))
+        return other
+
+    def engine_for(self, user_id: str | None, bundle_id: str | None = None) -> Engine:
+        """The canary for its share of the users, once it is loaded, always the same users; or the bundle asked for.
+
+        Raises what `engine` does.
+        """
+        engine, side = self.engine(bundle_id), self._control.canary
+        if bundle_id is not None or side is None or user_id is None:
+            return engine
+        is_chosen = bucket(side.bundle_id, user_id) < side.share * BUCKETS
+        return self._others.get(side.bundle_id, engine) if is_chosen else engine
+
+    def shadow(self) -> tuple[Engine, float] | None:
+        """The engine that is asked beside the others, and for which share of the requests."""
+        side = self._control.shadow
+        return (
+            None if side is None or side.bundle_id not in self._others else (self._others[side.bundle_id], side.share)
+        )
 
     def hide(self, item_ids: frozenset[str]) -> None:
-        """These items are not available, in the engine being served and in those to come."""
+        """These items are not available, in the engines being served and in those to come."""
         if item_ids != self._hidden:
             self._hidden = item_ids
-            if self._engine is not None:
-                self._engine.hide(item_ids)
+            for engine in self._engines():
+                engine.hide(item_ids)
 
-    async def refresh(self, active: str | None = None) -> None:
-        """Serve the active bundle, or without one the newest that is sound. What is served now serves until then."""
+    async def refresh(self, control: Control = Control()) -> None:
+        """Serve what was decided, or without a decision the newest sound bundle; until then what is served now."""
+        await self._refresh_active(control.active)
+        wanted = {side.bundle_id for side in (control.canary, control.shadow) if side is not None}
+        if self._engine is not None:
+            wanted.discard(self._engine.bundle_id)
+        others = {bundle_id: engine for bundle_id, engine in self._others.items() if bundle_id in wanted}
+        for bundle_id in sorted(wanted - others.keys()):
+            for path in await asyncio.to_thread(self._found, bundle_id):
+                if (engine := await asyncio.to_thread(self._load, path)) is not None:
+                    others[bundle_id] = self._begun(engine)
+        for bundle_id in self._others.keys() - others.keys():
+            _ended(self._others[bundle_id])
+        self._others, self._control = others, control
+
+    async def _refresh_active(self, active: str | None) -> None:
         for path in await asyncio.to_thread(self._found, active):
-            if self._engine is not None and path.resolve().name == self._engine.bundle_id:
+            bundle_id = path.resolve().name
+            if self._engine is not None and bundle_id == self._engine.bundle_id:
                 return
-            if (engine := await asyncio.to_thread(self._load, path)) is not None:
-                self._swap(engine)
+            engine = self._others.pop(bundle_id, None) or await asyncio.to_thread(self._load, path)
+            if engine is not None:
+                if self._engine is not None:
+                    _ended(self._engine)
+                self._engine = self._begun(engine)
+                READY.set(1)
+                log.info("serving bundle %s", bundle_id)
                 return
 
-    def _found(self, active: str | None) -> list[Path]:
+    def _found(self, wanted: str | None) -> list[Path]:
         try:
             found = find_bundles(self._source)
         except OSError as error:  # a bundle was removed while it was looked at, or the directory cannot be read
             self._refuse(f"cannot look for bundles in {self._source.name!r}: {error}")
             return []
-        if active is None:
+        if wanted is None:
             return found
-        found = [path for path in found if path.resolve().name == active]
+        found = [path for path in found if path.resolve().name == wanted]
         if not found:
-            self._refuse(f"the active bundle {active} is not in {self._source.name!r}")
+            self._refuse(f"the active bundle {wanted} is not in {self._source.name!r}")
         return found
 
     def _load(self, path: Path) -> Engine | None:
@@ -86,16 +138,26 @@ class Registry:
             log.error(why)
         self._why = why
 
-    def _swap(self, engine: Engine) -> None:
-        if self._engine is not None:
-            BUNDLE.labels(self._engine.bundle_id, self._engine.manifest.method).set(0)
+    def _begun(self, engine: Engine) -> Engine:
         engine.hide(self._hidden)
-        self._engine = engine
         BUNDLE.labels(engine.bundle_id, engine.manifest.method).set(1)
-        READY.set(1)
         gc.collect()
         gc.freeze()  # the engine lives on: keep the collector from walking it
-        log.info("serving bundle %s", engine.bundle_id)
+        return engine
+
+    def _engines(self) -> Iterator[Engine]:
+        if self._engine is not None:
+            yield self._engine
+        yield from self._others.values()
+
+
+def bucket(salt: str, user_id: str) -> int:
+    """0 .. 9,999, as good as drawn for each salt anew."""
+    return int.from_bytes(hashlib.sha256(f"{salt}:{user_id}".encode()).digest()[:8], "big") % BUCKETS
+
+
+def _ended(engine: Engine) -> None:
+    BUNDLE.labels(engine.bundle_id, engine.manifest.method).set(0)
 
 
 def _sentence(path: Path, error: Exception) -> str:

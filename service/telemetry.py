@@ -31,6 +31,11 @@ CONTROL_VERSION = Gauge(
 UNAVAILABLE_ITEMS = Gauge(
     "intently_unavailable_items", "Items that must not be shown for now.", multiprocess_mode="livemin"
 )
+SHADOW_OVERLAP = Histogram(
+    "intently_shadow_overlap", "Share of a list that the shadow shows too.", buckets=[0.1 * step for step in range(11)]
+)
+SHADOW_DURATION = Histogram("intently_shadow_duration_seconds", "Time of the shadow for a batch.", buckets=LATENCY)
+SHADOW_DROPPED = Counter("intently_shadow_dropped", "Requests not compared because the shadow was at work.")
 READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiprocess_mode="livesum")
 
 STAGES = ("queue", "store", "encode", "search")
@@ -58,6 +63,10 @@ def initialise(routes: Iterable[tuple[str, str]] = ()) -> None:
 class Stages:
     """Times the stages of one request."""
 
+    def __init__(self, *, observed: bool = True) -> None:
+        """Without `observed` nothing is told: for work that is no request."""
+        self._observed = observed
+
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
         """Observe the time of the block under `stage`."""
@@ -65,4 +74,5 @@ class Stages:
         try:
             yield
         finally:
-            STAGE.labels(stage).observe(time.perf_counter() - started)
+            if self._observed:
+                STAGE.labels(stage).observe(time.perf_counter() - started)

@@ -6,18 +6,27 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.admin.parts import AdminParts, Its, change
 from service.bundle.files import BundleError, find_bundles, read_manifest
-from service.control import Control
+from service.control import Control, Side
 from service.errors import BundleRefusedError, UnknownBundleError
 
 log = logging.getLogger("intently")
 router = APIRouter(prefix="/admin/bundles", tags=["bundles"])
 CHECK_SECONDS = 120
+
+
+class Share(BaseModel):
+    """How much of the traffic takes part in a trial."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    share: float = Field(gt=0, le=1)
 
 
 @router.get("")
@@ -47,9 +56,24 @@ async def activate(bundle_id: str, its: Its) -> dict[str, Any]:
     return await _decide(its, lambda control: control.activated(bundle_id, served))
 
 
+@router.post("/{bundle_id}/{kind}")
+async def try_out(bundle_id: str, kind: Literal["canary", "shadow"], wanted: Share, its: Its) -> dict[str, Any]:
+    """As canary it answers a share of the users, as shadow it is asked a share of the requests and answers nobody."""
+    await asyncio.to_thread(_checked, its.bundles, bundle_id)
+    side = Side(bundle_id=bundle_id, share=wanted.share)
+    return await _decide(its, lambda control: control.trying(kind, side))
+
+
+@router.delete("/{kind}")
+async def stop_trying(kind: Literal["canary", "shadow"], its: Its) -> dict[str, Any]:
+    """Every user gets the active bundle again, or nothing is compared any more."""
+    return await _decide(its, lambda control: control.trying(kind, None))
+
+
 async def _decide(its: AdminParts, decide: Callable[[Control], Control]) -> dict[str, Any]:
     decided = await change(its.control, decide)
-    log.info("control state %d: active bundle %s", decided.version, decided.active or "the newest")
+    active = decided.active or "the newest"
+    log.info("control %d: active %s, canary %s, shadow %s", decided.version, active, decided.canary, decided.shadow)
     return decided.model_dump()
 
 

@@ -17,7 +17,7 @@ NEIGHBOURS = 5
 @fast_post(router, "/v1/intents/lookup", IntentAnswer)
 async def intents_of(request: IntentLookup, its: WorkerParts, bundle_id: BundleId = None) -> bytes:
     """The strongest intents of a user or a raw history."""
-    answer = await look_up(request, its.registry.engine(bundle_id), its.store)
+    answer = await look_up(request, its.registry.engine_for(request.user_id, bundle_id), its.store)
     return answer.model_dump_json(exclude_none=True).encode()
 
 

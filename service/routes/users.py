@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from service.dependencies import BundleId, ServedEngine, WorkerParts, stored_sequence
+from service.dependencies import BundleId, WorkerParts, stored_sequence
 from service.errors import StoreDownError
 from service.intent_lookup import look_up
 from service.routes.recommendations import recommend_one
@@ -36,9 +36,10 @@ async def user_recommendations(
 
 @router.get("/v1/users/{user_id:path}/intents", response_model_exclude_none=True)
 async def user_intents(
-    user_id: UserId, its: WorkerParts, engine: ServedEngine, top: Annotated[int, Query(ge=1, le=1000)] = 5
+    user_id: UserId, its: WorkerParts, top: Annotated[int, Query(ge=1, le=1000)] = 5, bundle_id: BundleId = None
 ) -> IntentAnswer:
     """The user's strongest intents."""
+    engine = its.registry.engine_for(user_id, bundle_id)
     return await look_up(IntentLookup(user_id=user_id, top=top), engine, its.store)
 
 

@@ -106,14 +106,14 @@ async def test_what_is_not_available_is_shown_nowhere(tiny_bundle: Path) -> None
 async def test_the_active_bundle_is_served_whatever_is_newer(tiny_bundle: Path, tmp_path: Path) -> None:
     first, second = (newer(rewritten(tiny_bundle, tmp_path, name), at) for at, name in enumerate(("first", "second")))
     registry = Registry(tmp_path)
-    await registry.refresh(first.name)
+    await registry.refresh(Control(active=first.name))
     assert registry.engine().bundle_id == first.name
-    await registry.refresh("gone-0123456789abcdef")
+    await registry.refresh(Control(active="gone-0123456789abcdef"))
     assert registry.engine().bundle_id == first.name, "it serves until the active one is there"
     await registry.refresh()
     assert registry.engine().bundle_id == second.name
     waiting = Registry(tmp_path)
-    await waiting.refresh("gone-0123456789abcdef")
+    await waiting.refresh(Control(active="gone-0123456789abcdef"))
     with pytest.raises(NotReadyError, match="the active bundle gone-0123456789abcdef is not in"):
         waiting.engine()
 
@@ -151,7 +151,7 @@ async def test_activate_and_roll_back_over_the_admin_port(admin: httpx.AsyncClie
     assert (activated.status_code, activated.json()["active"]) == (200, first)
     answer = (await admin.get("/admin/bundles")).json()
     assert [entry["active"] for entry in answer["bundles"]] == [False, True, False]
-    assert answer["control"] == {"version": 1, "active": first, "before": [second]}
+    assert answer["control"] == {"version": 1, "active": first, "before": [second], "canary": None, "shadow": None}
     assert (await admin.post("/admin/bundles/rollback")).json()["active"] == second
     nothing = await admin.post("/admin/bundles/rollback")
     assert (nothing.status_code, nothing.json()["error"]["code"]) == (409, "conflict")
@@ -161,6 +161,23 @@ async def test_activate_and_roll_back_over_the_admin_port(admin: httpx.AsyncClie
     unknown = await admin.post("/admin/bundles/..%2Fetc/activate")
     assert unknown.status_code == 404
     assert (await admin.post("/admin/bundles/nothing/activate")).json()["error"]["code"] == "unknown_bundle"
+
+
+async def test_trials_over_the_admin_port(admin: httpx.AsyncClient) -> None:
+    """A canary and a shadow begin and end; activating the canary ends its trial; what is broken is not tried."""
+    listed = (await admin.get("/admin/bundles")).json()["bundles"]
+    second, first, broken = (entry["bundle_id"] for entry in listed)
+    await admin.post(f"/admin/bundles/{second}/activate")
+    begun = await admin.post(f"/admin/bundles/{first}/canary", json={"share": 0.25})
+    assert begun.json()["canary"] == {"bundle_id": first, "share": 0.25}
+    both = await admin.post(f"/admin/bundles/{first}/shadow", json={"share": 1})
+    assert both.json()["shadow"] == {"bundle_id": first, "share": 1.0}
+    assert (await admin.delete("/admin/bundles/shadow")).json()["shadow"] is None
+    promoted = (await admin.post(f"/admin/bundles/{first}/activate")).json()
+    assert (promoted["active"], promoted["canary"], promoted["before"]) == (first, None, [second])
+    assert (await admin.post(f"/admin/bundles/{broken}/canary", json={"share": 0.5})).status_code == 409
+    assert (await admin.post(f"/admin/bundles/{second}/canary", json={"share": 1.5})).status_code == 422
+    assert (await admin.post(f"/admin/bundles/{second}/nonsense", json={"share": 0.5})).status_code == 422
 
 
 async def test_a_damaged_manifest_is_listed_with_what_is_wrong(admin: httpx.AsyncClient, tmp_path: Path) -> None:
