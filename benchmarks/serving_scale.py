@@ -56,11 +56,10 @@ def main() -> None:
         store_sequences(data, redis)
         with running(OURS, {"small": str(large.absolute()), "redis": redis}) as server:
             measured = built | server.begun
-            for kind in ("no filter", "one category"):
-                asked_for = [{"category": f"c{number % CATEGORIES}"} for number in range(len(data.user_ids))]
-                script = script_for(
-                    data, asked_for if kind == "one category" else [{}] * len(asked_for), arguments.work
-                )
+            users = range(len(data.user_ids))
+            one_category = [{"filters": {"category": f"c{number % CATEGORIES}"}} for number in users]
+            for kind, more in {"no filter": [{} for _ in users], "one category": one_category}.items():
+                script = script_for(data, more, arguments.work)
                 for clients, connections in CONNECTIONS.items():
                     its = asked(server.url, script, connections, arguments.seconds)
                     measured |= {f"{kind}, {clients}, {key}": value for key, value in its.items()}
