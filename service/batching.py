@@ -31,7 +31,7 @@ class MicroBatches(Generic[Request, Answer]):
         answer: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]],
         *,
         largest: int,
-        queue_limit: int = 512,
+        queue_limit: int = 2048,
         deadline: float = 0.5,
     ) -> None:
         """`answer` gives one answer a request, in order; what it raises, every request of the batch raises.
@@ -41,16 +41,21 @@ class MicroBatches(Generic[Request, Answer]):
         self._answer = answer
         self._largest = largest
         self._queue_limit = queue_limit
-        self._deadline = deadline
+        self.deadline = deadline
         self._waiting: deque[_Waiting[Request, Answer]] = deque()
         self._working: asyncio.Task[None] | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether the next request would be refused."""
+        return len(self._waiting) >= self._queue_limit
 
     async def ask(self, request: Request) -> Answer:
         """The answer to one request. Raises OverloadedError.
 
         A caller that is cancelled meanwhile does not disturb its neighbours.
         """
-        if len(self._waiting) >= self._queue_limit:
+        if self.full:
             raise OverloadedError("too many requests are waiting")
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(request, answered, time.perf_counter()))
@@ -87,8 +92,8 @@ class MicroBatches(Generic[Request, Answer]):
         now = time.perf_counter()
         while self._waiting and len(taken) < self._largest:
             one = self._waiting.popleft()
-            if now - one.since > self._deadline:
-                _refuse(one, OverloadedError(f"not begun within {self._deadline} s"))
+            if now - one.since > self.deadline:
+                _refuse(one, OverloadedError(f"not begun within {self.deadline} s"))
             else:
                 taken.append(one)
         if taken:

@@ -40,7 +40,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *HARDENING]
+                message = {**message, "headers": [*message.get("headers", ()), *HARDENING]}
             await send(message)
 
         try:

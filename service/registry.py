@@ -4,7 +4,9 @@ import asyncio
 import gc
 import hashlib
 import logging
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from service.bundle.files import find_bundles
@@ -15,6 +17,7 @@ from service.telemetry import BUNDLE, READY
 
 log = logging.getLogger("intently")
 BUCKETS = 10_000
+SHORT = 0.0005  # seconds; usually 5 ms
 
 
 class Registry:
@@ -126,7 +129,8 @@ class Registry:
             if self._refused.get(path) == state:
                 return None
             self._refused[path] = state
-            engine = Engine.load(path, threads=self._threads)
+            with _giving_way():
+                engine = Engine.load(path, threads=self._threads)
         except Exception as error:  # ONNX Runtime and FAISS raise types of their own; none may stop the watch
             self._refuse(f"bundle refused: {_sentence(path, error)}")
             return None
@@ -154,6 +158,17 @@ class Registry:
 def bucket(salt: str, user_id: str) -> int:
     """0 .. 9,999, as good as drawn for each salt anew."""
     return int.from_bytes(hashlib.sha256(f"{salt}:{user_id}".encode()).digest()[:8], "big") % BUCKETS
+
+
+@contextmanager
+def _giving_way() -> Iterator[None]:
+    """Whoever answers waits at most this long for the interpreter, while this thread works beside it."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SHORT)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def _ended(engine: Engine) -> None:

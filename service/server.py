@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
+from service.draining import DrainingProtocol
 from service.security.keys import read_keys
 from service.settings import Settings
 from service.shared_port import PortInUseError, SharedPort
@@ -74,6 +75,7 @@ def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: in
         proxy_headers=False,  # nothing depends on who asks
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        http=DrainingProtocol,
     )
     try:
         with _admin_port(settings, directory, admin_host, admin_port):

@@ -23,7 +23,7 @@ class Settings(BaseSettings):
     keys: Path | None = Field(default=None, description="API keys file; without it everybody may do everything")
     workers: int = Field(default=1, ge=1, description="processes that share a key's rate")
     threads: int = Field(default=1, ge=1, description="threads of ONNX Runtime and FAISS in each worker")
-    queue_limit: int = Field(default=512, ge=1, description="requests that may wait in a worker; more are refused")
+    queue_limit: int = Field(default=2048, ge=1, description="requests that may wait in a worker; more are refused")
     deadline: float = Field(default=0.5, gt=0, description="seconds a request may wait before it is refused")
     events: Path | None = Field(default=None, description="directory of the event log; without it none is kept")
     events_seconds: float = Field(default=30.0, gt=0, description="seconds between writes of the event log")

@@ -37,6 +37,9 @@ class LoopOptions(BaseModel):
         default="auto", description="of the products of a step: auto is bfloat16 where the device multiplies it"
     )
     evaluate_every: int = Field(default=1, ge=1, description="epochs between validations")
+    select_by: Literal["NDCG@20", "sampled100/NDCG@10"] = Field(
+        default="NDCG@20", description="validation metric of the best epoch: full ranking, or the legacy protocol's"
+    )
     noise: float = Field(default=0.0, ge=0, le=1, description="share of training items replaced by uniform random ones")
 
 

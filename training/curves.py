@@ -20,7 +20,8 @@ def draw_curves(log: Path, picture: Path) -> None:
     left.set(xlabel="epoch", ylabel="loss term", yscale="log")
     left.legend(frameon=False)
     validated = [entry for entry in entries if entry["validation"]]
-    for metric in ("HR@20", "NDCG@20"):
+    measured = validated[-1]["validation"] if validated else {}
+    for metric in [name for name in ("HR@20", "NDCG@20", "sampled100/HR@10", "sampled100/NDCG@10") if name in measured]:
         right.plot(
             [entry["epoch"] for entry in validated], [entry["validation"][metric] for entry in validated], label=metric
         )
@@ -32,10 +33,10 @@ def draw_curves(log: Path, picture: Path) -> None:
     pyplot.close(figure)
 
 
-def validation_curve(log: Path, points: int = 60) -> list[tuple[int, float]]:
-    """(epoch, validation NDCG@20) of a run log, thinned to about as many points."""
+def validation_curve(log: Path, metric: str, points: int = 60) -> list[tuple[int, float]]:
+    """(epoch, validation metric) of a run log, thinned to about as many points."""
     scores = [
-        (int(entry["epoch"]), round(float(entry["validation"]["NDCG@20"]), 5))
+        (int(entry["epoch"]), round(float(entry["validation"][metric]), 5))
         for entry in read_lines(log)
         if entry.get("validation")
     ]

@@ -21,7 +21,6 @@ from training.precision import mixed_precision, multiplies_bfloat16
 from training.run_log import EpochBar
 from training.sequences import Sequences
 
-SELECTED_BY = "NDCG@20"
 NOTE_EVERY = 20  # steps between looks at the losses: reading one waits for the device
 
 
@@ -105,7 +104,8 @@ class Trainer:
         if self.ranks.first:
             run_log.append_line(self._log, entry)
         terms = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
-        score = f" | {SELECTED_BY} {metrics[SELECTED_BY]:.5f}" if metrics else ""
+        chosen = self.options.select_by
+        score = f" | {chosen} {metrics[chosen]:.5f}" if metrics else ""
         bar.say(f"epoch {progress.epoch}: {terms}{score} | {entry['seconds']:.1f} s")
 
     def _steps(
@@ -141,8 +141,9 @@ class Trainer:
         if progress.epoch % self.options.evaluate_every and progress.epoch < self.options.max_epochs:
             return {}
         metrics: dict[str, float] = self.ranks.told(self.validate(self.method) if self.ranks.first else None)
-        if metrics[SELECTED_BY] > progress.best_score:
-            progress.best_score, progress.best_epoch = metrics[SELECTED_BY], progress.epoch
+        score = metrics[self.options.select_by]
+        if score > progress.best_score:
+            progress.best_score, progress.best_epoch = score, progress.epoch
             progress.best_state = {name: value.detach().clone() for name, value in self.method.state_dict().items()}
         return metrics
 

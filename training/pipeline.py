@@ -1,6 +1,7 @@
 """The whole path from a prepared dataset to a published bundle, one step a line."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from training.loop import Outcome, Trainer
 from training.metrics import evaluate_lists
 from training.prepared import PreparedDataset, load_prepared
 from training.publish import Published, publish
+from training.sampled_evaluation import sampled_validation
 from training.sequences import SPLITS, Split, held_out, training_counts, training_sequences, with_noise
 
 SHOWN = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
@@ -34,7 +36,7 @@ class Run:
     metrics: dict[str, dict[str, float]]
     dataset: str
     holdout: str
-    validation_curve: list[tuple[int, float]]  # epoch, NDCG@20
+    validation_curve: list[tuple[int, float]]  # epoch, the metric that selects
 
     def summary(self) -> str:
         """What a person wants to read at the end."""
@@ -98,7 +100,8 @@ def run_training(
         name: measure(trainer.method, held_out(dataset, name), dataset, target) for name in SPLITS
     }
     published = publish(trainer.method, config, dataset, trainer.training, metrics, out, labels)
-    return Run(published, outcome, metrics, dataset.name, dataset.holdout, validation_curve(work / "log.jsonl"))
+    curve = validation_curve(work / "log.jsonl", config.training.select_by)
+    return Run(published, outcome, metrics, dataset.name, dataset.holdout, curve)
 
 
 def build_trainer(
@@ -129,13 +132,22 @@ def build_trainer(
         method=method.to(device),
         batches=batches,
         training=training,
-        validate=lambda method: measure(method, validation, dataset, device),
+        validate=validation_of(config, validation, dataset, device),
         options=config.training,
         device=device,
         work=work,
         key=_key(config, dataset),
         ranks=ranks,
     )
+
+
+def validation_of(
+    config: TrainingConfig, split: Split, dataset: PreparedDataset, device: torch.device
+) -> Callable[[IntentMethod], dict[str, float]]:
+    """What is measured between epochs: the full ranking, or the legacy protocol where it selects."""
+    if config.training.select_by.startswith("sampled100/"):
+        return sampled_validation(split, training_counts(training_sequences(dataset), len(dataset.item_ids)), device)
+    return lambda method: measure(method, split, dataset, device)
 
 
 def measure(method: IntentMethod, split: Split, dataset: PreparedDataset, device: torch.device) -> dict[str, float]:

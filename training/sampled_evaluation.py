@@ -4,12 +4,16 @@ Its authors call it unreliable: a method that merely avoids popular items looks 
 published numbers; judge methods by full ranking.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from models.methods.base import IntentMethod
 from service.inference.recommender import Recommender
+from training.batches import packed_batches
 from training.bundle_evaluation import Scored, open_for, split_of
 from training.metrics import Floats
 from training.prepared import load_prepared
@@ -38,6 +42,30 @@ def evaluate_sampled(path: Path, data: Path, split: str, seed: int = 1) -> Score
         metrics=sampled_metrics(scores),
         bundle_id=bundle.bundle_id,
     )
+
+
+def sampled_validation(
+    split: Split, counts: Integers, device: torch.device, seed: int = 1
+) -> Callable[[IntentMethod], dict[str, float]]:
+    """The same protocol for a method that is still learning; the negatives are the same each time."""
+    negatives = draw_negatives(split, counts, np.random.default_rng(seed))
+    candidates = torch.from_numpy(np.concatenate([split.targets[:, None], negatives], axis=1)).to(device)
+
+    @torch.no_grad()
+    def measured(method: IntentMethod) -> dict[str, float]:
+        method.eval()
+        items = method.encoder.item_vectors()
+        scores = np.zeros(tuple(candidates.shape))
+        for numbers, rows, lengths in packed_batches(
+            split.histories, max_length=method.encoder.max_length, batch_size=BATCH, device=device
+        ):
+            queries = method.encode(rows, lengths).query_vectors  # (B, Q, D)
+            offered = items[candidates[numbers.to(device)] - 1]  # (B, C, D)
+            best = torch.bmm(queries, offered.transpose(1, 2)).amax(dim=1)
+            scores[numbers.cpu().numpy()] = best.cpu().numpy()
+        return sampled_metrics(scores)
+
+    return measured
 
 
 def draw_negatives(split: Split, counts: Integers, generator: np.random.Generator) -> Integers:

@@ -1,5 +1,6 @@
 """Routes that are asked thousands of times a second."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -13,6 +14,13 @@ from starlette.types import Receive, Scope, Send
 from service.error_answers import error_answer
 
 JSON = (b"content-type", b"application/json")
+REFUSAL = b'{"error":{"code":"overloaded","message":"too many requests are waiting","details":null}}'
+REFUSED_START = {
+    "type": "http.response.start",
+    "status": 503,
+    "headers": [JSON, (b"content-length", str(len(REFUSAL)).encode()), (b"retry-after", b"1")],
+}
+REFUSED_BODY = {"type": "http.response.body", "body": REFUSAL}
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[bytes]])
 
 
@@ -23,17 +31,29 @@ class FastRoute(APIRoute):
     pydantic model that the OpenAPI document is made from parses the raw body; errors are the application's own.
     """
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
-        """Raises TypeError unless the endpoint's first parameter is a pydantic model."""
+    def __init__(self, path: str, endpoint: Callable[..., Any], *, queued: bool = False, **more: Any) -> None:
+        """`queued`: its requests wait in line.
+
+        Raises TypeError unless the endpoint's first parameter is a pydantic model.
+        """
         super().__init__(path, endpoint, **more)
         first, _, *query = inspect.signature(endpoint).parameters.values()
         if not (inspect.isclass(first.annotation) and issubclass(first.annotation, BaseModel)):
             raise TypeError(f"{path}: the first parameter must be the body's pydantic model")
         self._model: type[BaseModel] = first.annotation
         self._query = frozenset(parameter.name for parameter in query)
+        self._queued = queued
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request from its body to the answer, whatever goes wrong."""
+        """One request from its body to the answer, whatever goes wrong.
+
+        While too many wait it is refused unread, and not at once: who asks again at once would keep everybody busy.
+        """
+        if self._queued and (parts := scope["app"].state.parts).batches.full:
+            await asyncio.sleep(parts.batches.deadline)
+            await send(REFUSED_START)
+            await send(REFUSED_BODY)
+            return
         try:
             answer = await self._answer(scope, receive)
         except Exception as error:
@@ -51,11 +71,13 @@ class FastRoute(APIRoute):
         return answer
 
 
-def fast_post(router: APIRouter, path: str, answer: type[BaseModel]) -> Callable[[Endpoint], Endpoint]:
+def fast_post(
+    router: APIRouter, path: str, answer: type[BaseModel], *, queued: bool = False
+) -> Callable[[Endpoint], Endpoint]:
     """Decorate the endpoint of a FastRoute; `answer` is what the document says of the JSON it returns."""
 
     def add(endpoint: Endpoint) -> Endpoint:
-        router.routes.append(FastRoute(path, endpoint, methods=["POST"], response_model=answer))
+        router.routes.append(FastRoute(path, endpoint, queued=queued, methods=["POST"], response_model=answer))
         return endpoint
 
     return add

@@ -13,7 +13,7 @@ from service.schemas import BatchAnswer, BatchRequest, RecommendationAnswer, Rec
 router = APIRouter(tags=["recommendations"])
 
 
-@fast_post(router, "/v1/recommendations", RecommendationAnswer)
+@fast_post(router, "/v1/recommendations", RecommendationAnswer, queued=True)
 async def recommend_one(request: RecommendationRequest, its: WorkerParts, bundle_id: BundleId = None) -> bytes:
     """The k best next items for a user or a raw history."""
     engine = its.registry.engine_for(request.user_id, bundle_id)

@@ -11,7 +11,7 @@ from training.config import TrainingConfig
 from training.interactions import PrepareOptions, prepare
 from training.pipeline import run_training
 from training.run_log import read_lines
-from training.sampled_evaluation import NEGATIVES, draw_negatives, sampled_metrics
+from training.sampled_evaluation import NEGATIVES, draw_negatives, evaluate_sampled, sampled_metrics
 from training.sequences import Sequences, Split
 from training.synthesis import SynthesisOptions, synthesize
 
@@ -74,3 +74,18 @@ def test_the_command_labels_the_protocol(method: str, wide: Path, tmp_path: Path
     assert shown.exit_code == 0, shown.output
     assert "sampled100/MRR" in shown.output
     assert read_lines(results)[0]["metrics"]["sampled100/HR@10"] > 0.15
+
+
+def test_a_run_may_be_chosen_by_the_protocol(wide: Path, tmp_path: Path) -> None:
+    """What chose the best epoch is what the published bundle scores on the same split."""
+    training = {"max_epochs": 3, "batch_size": 64, "select_by": "sampled100/NDCG@10"}
+    config = TrainingConfig.model_validate(
+        {"method": "dssrec", "encoder": {"hidden": 16}, "options": {"num_intents": 2}, "training": training}
+    )
+    run = run_training(config, data=wide, out=tmp_path / "bundles", work=tmp_path / "work")
+    assert run is not None
+    scored = evaluate_sampled(run.published.path, wide, "validation")
+    assert scored.metrics["sampled100/NDCG@10"] == pytest.approx(run.outcome.best_score, abs=1e-4)
+    assert [score for _, score in run.validation_curve] == pytest.approx(
+        [entry["validation"]["sampled100/NDCG@10"] for entry in read_lines(tmp_path / "work/log.jsonl")], abs=1e-5
+    )
