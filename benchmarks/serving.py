@@ -43,11 +43,11 @@ def wait_until_ready(url: str, seconds: float, path: str = "/health/ready") -> N
     raise TimeoutError(f"{url} was not ready after {seconds} s")
 
 
-def call(url: str, body: dict[str, Any] | None = None) -> Any:
+def call(url: str, body: dict[str, Any] | None = None, seconds: float = 10) -> Any:
     """GET, or POST with a body -> the JSON answer."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=seconds) as answer:
         return json.load(answer)
 
 

@@ -74,7 +74,7 @@ def swapped(server: Running, root: Path, script: Path, seconds: float) -> Metric
     def swap() -> None:
         for number in range(1000):
             bundle_id = find_bundles(root)[number % 2].name
-            call(f"{server.admin}/admin/bundles/{bundle_id}/activate", {})
+            call(f"{server.admin}/admin/bundles/{bundle_id}/activate", {}, seconds=60)
             swaps.append(bundle_id)
             if done.wait(SWAP_SECONDS):
                 return

@@ -2,7 +2,8 @@
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-GRACE = 1.0  # seconds that an idle connection stays open: a request may be on its way
+SETTLE = 0.5  # seconds in which all workers stop listening, before a client is sent away to connect again
+GRACE = 1.0  # seconds that an idle connection stays open after that: a request may be on its way
 
 
 class DrainingProtocol(HttpToolsProtocol):
@@ -14,15 +15,18 @@ class DrainingProtocol(HttpToolsProtocol):
     _draining = False
 
     def shutdown(self) -> None:
-        """Called once, when the worker is told to stop."""
-        self._draining = True
-        if self.cycle is None or self.cycle.response_complete:
-            self.loop.call_later(GRACE, super().shutdown)
-        else:
-            super().shutdown()
+        """Called once, when the worker is told to stop and listens no more."""
+        self.loop.call_later(SETTLE, self._drain)
 
     def on_headers_complete(self) -> None:
         """A request has come."""
         super().on_headers_complete()
         if self._draining:
             self.cycle.keep_alive = False
+
+    def _drain(self) -> None:
+        self._draining = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self.loop.call_later(GRACE, super().shutdown)

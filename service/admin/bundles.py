@@ -21,7 +21,7 @@ from service.errors import BundleRefusedError, UnknownBundleError
 log = logging.getLogger("intently")
 router = APIRouter(prefix="/admin/bundles", tags=["bundles"])
 CHECK_SECONDS = 120
-LOWEST = 19  # priority of a process
+PRIORITY = 5  # of the process that checks: the workers come first
 
 
 class Share(BaseModel):
@@ -94,7 +94,7 @@ def _checked(source: Path, bundle_id: str) -> str | None:
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     with suppress(ProcessLookupError):
-        os.setpriority(os.PRIO_PROCESS, check.pid, LOWEST)  # the workers come first
+        os.setpriority(os.PRIO_PROCESS, check.pid, PRIORITY)
     try:
         _, said = check.communicate(timeout=CHECK_SECONDS)
     except subprocess.TimeoutExpired:
