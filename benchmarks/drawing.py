@@ -156,7 +156,7 @@ def serving_curve(figure: Figure, lines: list[Line]) -> None:
     for count, rate, metrics in zip(sorted({line["connections"] for line in lines}), rates, newest, strict=True):
         axes.annotate(str(count), (rate, metrics["p99 ms"]), xytext=(-4, 5), textcoords="offset points", fontsize=7)
     axes.set(xlabel="requests/s", ylabel="latency, ms", yscale="log")
-    axes.legend()
+    axes.legend(title="connections at the marks")
 
 
 def intent_map(figure: Figure, places: NDArray[np.float64], intents: NDArray[np.int64]) -> None:
