@@ -1,5 +1,6 @@
 """The REST API over the hand-made bundle and a real SQLite store."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,22 @@ def test_without_a_bundle_it_is_live_but_not_ready(tmp_path: Path) -> None:
             "no bundle in 'none'"
         )
         assert post(client, "/v1/events", events=[event("a", 1)])["results"][0]["status"] == "accepted"
+
+
+def test_while_too_many_wait_a_request_is_refused_unread_and_after_a_while(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no place left, even what is no request; batches and look-ups, which do not wait in line, are answered."""
+    batches = client.app._app.state.parts.batches
+    monkeypatch.setattr(batches, "_queue_limit", 0)
+    monkeypatch.setattr(batches, "deadline", 0.1)
+    began = time.monotonic()
+    refused = client.post("/v1/recommendations", content=b"no request")
+    assert time.monotonic() - began >= 0.1
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
+    assert (refused.headers["retry-after"], refused.headers["content-type"]) == ("1", "application/json")
+    assert post(client, "/v1/intents/lookup", history=["a"])["source"] == "model"
+    assert len(post(client, "/v1/recommendations/batch", requests=[{"history": ["a"]}])["answers"]) == 1
 
 
 def test_health_names_the_bundle_and_the_store(client: TestClient, tiny_bundle: Path) -> None:

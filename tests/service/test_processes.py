@@ -1,5 +1,6 @@
 """The service as real processes: ports, workers, metrics, signals, bundles that come later."""
 
+import http.client
 import os
 import re
 import shutil
@@ -91,6 +92,29 @@ def test_accepted_events_outlive_a_killed_service_and_become_files(tiny_bundle: 
     assert code == 0, errors
     query = "SELECT string_agg(item_id, '' ORDER BY item_id) FROM read_parquet(?, hive_partitioning = false)"
     assert duckdb.execute(query, [f"{log}/*/*.parquet"]).fetchall() == [("abcd",)]
+
+
+def test_what_arrives_on_an_open_connection_is_answered_while_the_service_stops(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """One connection, a request before SIGTERM and one after it; the last answer ends the connection, and all is 0."""
+    service = Service(tiny_bundle, f"sqlite:///{tmp_path}/store.sqlite3")
+    eventually(service.ready)
+    open_connection = http.client.HTTPConnection("127.0.0.1", int(service.url.rpartition(":")[2]), timeout=10)
+
+    def ask() -> http.client.HTTPResponse:
+        open_connection.request("POST", "/v1/recommendations", '{"history": ["a"]}')
+        answer = open_connection.getresponse()
+        assert (answer.status, b'"source":"model"' in answer.read()) == (200, True)
+        return answer
+
+    ask()
+    service.process.send_signal(signal.SIGTERM)
+    while ask().getheader("connection") != "close":
+        time.sleep(0.05)
+    open_connection.close()
+    _, errors = service.process.communicate(timeout=20)
+    assert service.process.returncode == 0, errors
 
 
 def children(pid: int) -> list[int]:
