@@ -119,7 +119,7 @@ class Registry:
             return found
         found = [path for path in found if path.resolve().name == wanted]
         if not found:
-            self._refuse(f"the active bundle {wanted} is not in {self._source.name!r}")
+            self._refuse(f"the bundle {wanted} was chosen and is not in {self._source.name!r}")
         return found
 
     def _load(self, path: Path) -> Engine | None:
@@ -145,8 +145,7 @@ class Registry:
     def _begun(self, engine: Engine) -> Engine:
         engine.hide(self._hidden)
         BUNDLE.labels(engine.bundle_id, engine.manifest.method).set(1)
-        gc.collect()
-        gc.freeze()  # the engine lives on: keep the collector from walking it
+        gc.freeze()  # the engine lives on: keep the collector from walking it. An old one goes without the collector
         return engine
 
     def _engines(self) -> Iterator[Engine]:
@@ -162,12 +161,17 @@ def bucket(salt: str, user_id: str) -> int:
 
 @contextmanager
 def _giving_way() -> Iterator[None]:
-    """Whoever answers waits at most this long for the interpreter, while this thread works beside it."""
+    """Whoever answers waits only shortly for the interpreter, while this thread works beside it.
+
+    Neither does the collector stop everybody to walk, again and again, what is being built.
+    """
     usual = sys.getswitchinterval()
     sys.setswitchinterval(SHORT)
+    gc.disable()
     try:
         yield
     finally:
+        gc.enable()
         sys.setswitchinterval(usual)
 
 

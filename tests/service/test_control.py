@@ -114,7 +114,7 @@ async def test_the_active_bundle_is_served_whatever_is_newer(tiny_bundle: Path, 
     assert registry.engine().bundle_id == second.name
     waiting = Registry(tmp_path)
     await waiting.refresh(Control(active="gone-0123456789abcdef"))
-    with pytest.raises(NotReadyError, match="the active bundle gone-0123456789abcdef is not in"):
+    with pytest.raises(NotReadyError, match="the bundle gone-0123456789abcdef was chosen and is not in"):
         waiting.engine()
 
 

@@ -1,8 +1,10 @@
 """Bundles come, are swapped in whole, and cannot do harm."""
 
+import gc
 import json
 import logging
 import os
+import weakref
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,21 @@ async def test_a_newer_bundle_takes_over_and_the_old_id_is_no_longer_served(tiny
     assert held.bundle_id == first.name, "a request under way keeps its whole engine"
     with pytest.raises(UnknownBundleError):
         registry.engine(first.name)
+
+
+async def test_a_replaced_engine_goes_at_once_without_the_collector(tiny_bundle: Path, tmp_path: Path) -> None:
+    """The registry never collects: an engine in a cycle would stay for ever."""
+    registry = Registry(tmp_path)
+    newer(rewritten(tiny_bundle, tmp_path, "first"), 1)
+    await registry.refresh()
+    old = weakref.ref(registry.engine())
+    newer(rewritten(tiny_bundle, tmp_path, "second"), 2)
+    gc.disable()
+    try:
+        await registry.refresh()
+        assert old() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
