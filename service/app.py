@@ -65,8 +65,9 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
 
     shadow = Shadow(registry)
     recommending = Recommending(registry, store, last_intents, shadow)
-    limits = {"largest": IN_LOOP, "queue_limit": settings.queue_limit}
-    batches = MicroBatches(recommending.answer, **limits, deadline=settings.deadline)
+    batches = MicroBatches(
+        recommending.answer, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline
+    )
     control = control_state(store)
     app.state.parts = Parts(registry, store, intake, recommending.answer, batches, control, last_intents)
     unavailable = availability(store)

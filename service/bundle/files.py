@@ -74,10 +74,10 @@ def write_bundle(root: Path, manifest: Mapping[str, Any], files: Mapping[str, by
         for name, data in {**files, MANIFEST: manifest_json}.items():
             _write_durably(temporary / name, data)
         temporary.chmod(0o755)
-        _sync_directory(temporary)
+        sync(temporary)
         if not target.exists():  # the same content has the same id: nothing to do
             temporary.rename(target)
-            _sync_directory(root)
+            sync(root)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
@@ -176,11 +176,11 @@ def _sha256(data: bytes) -> str:
 def _write_durably(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    sync(path)
 
 
-def _sync_directory(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Let what was written to a file, or renamed in a directory, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

