@@ -31,6 +31,9 @@ def prepare_command(
     holdout: Annotated[
         Holdout, typer.Option(help="last: each user's last two items; temporal: the newest tenth of all interactions.")
     ] = Holdout.LAST,
+    new_items: Annotated[
+        bool, typer.Option("--new-items", help="Keep items that --items alone has; see `new_items` of a configuration.")
+    ] = False,
     max_bad_share: Annotated[float, typer.Option(help="Give up when more rows than this are bad.")] = 0.01,
     memory_limit: Annotated[str, typer.Option(help="DuckDB spills to disk beyond this.")] = "4GB",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a prepared dataset at --out.")] = False,
@@ -52,6 +55,7 @@ def prepare_command(
             event_types=tuple(event_type or ()),
             core=core,
             holdout=holdout.value,
+            new_items=new_items,
             max_bad_share=max_bad_share,
             memory_limit=memory_limit,
         )

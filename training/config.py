@@ -54,6 +54,10 @@ class TrainingConfig(BaseModel):
     shared_next_item_weight: float = Field(
         default=0.0, ge=0, description="of the contrast between histories that led to the same next item"
     )
+    new_items: Literal["untouched", "neighbours"] = Field(
+        default="untouched",
+        description="vectors of items that training did not see: as they are, or of the items described like them",
+    )
     flavour: Literal["default", "paper"] = "default"
     encoder: EncoderOptions = EncoderOptions()
     options: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 from ibis.expr.types import Table
 
-from training.items_file import add_items
+from training.items_file import describe_items, write_items
 from training.log_readers import Columns, LogFormat, detect_format, log_files, read_log
 from training.prepared import FORMAT_VERSION, ITEMS, MANIFEST, REJECTS, SEQUENCES, VOCABULARY, Holdout
 
@@ -28,6 +28,7 @@ class PrepareOptions:
     """How to read a log. `event_types` empty: all types count. `core` 0 or 1: no k-core.
 
     `holdout`: each user's last items ("last"), or the newest tenth of all interactions ("temporal").
+    `new_items`: items that only the items file has join the vocabulary.
     """
 
     format: LogFormat = "auto"
@@ -35,6 +36,7 @@ class PrepareOptions:
     event_types: tuple[str, ...] = ()
     core: int = 5
     holdout: Holdout = "last"
+    new_items: bool = False
     max_bad_share: float = 0.01
     memory_limit: str = "4GB"
 
@@ -81,8 +83,9 @@ def _prepare(log: Path, out: Path, items: Path | None, options: PrepareOptions, 
         _refuse_bad_log(connection, counts, options, out)
         counts |= _core(tables, options.core)
         cut = _cut(tables) if options.holdout == "temporal" else None
-        _write_sequences(connection, tables, work, cut)
-        counts["items_described"] = add_items(connection, items, work / ITEMS)
+        describe_items(connection, items)
+        _write_sequences(connection, tables, work, cut, new_items=options.new_items)
+        counts["items_described"] = write_items(connection, work / ITEMS)
         connection.execute("COPY (FROM malformed ORDER BY line) TO ? (HEADER)", [str(work / REJECTS)])
         counts |= _sizes(connection)
     database.unlink()
@@ -97,8 +100,9 @@ def _manifest(
     if not counts["interactions"]:
         raise ValueError(f"{log.name}: nothing is left after the {options.core}-core; try a smaller --core")
     settings = asdict(options)
-    if options.holdout == "last":
-        del settings["holdout"]  # what was prepared before there was a choice keeps its fingerprint
+    for choice in ("holdout", "new_items"):  # what was prepared before there was a choice keeps its fingerprint
+        if getattr(options, choice) == getattr(PrepareOptions, choice):
+            del settings[choice]
     return {
         "format_version": FORMAT_VERSION,
         "name": out.name,
@@ -198,13 +202,18 @@ def _cut(tables: Backend) -> int:
     return int(moments.quantile(TEMPORAL_QUANTILE).to_pyarrow().as_py() or 0)
 
 
-def _write_sequences(connection: duckdb.DuckDBPyConnection, tables: Backend, work: Path, cut: int | None) -> None:
+def _write_sequences(
+    connection: duckdb.DuckDBPyConnection, tables: Backend, work: Path, cut: int | None, *, new_items: bool
+) -> None:
     """Vocabulary by falling count, then item_id; one row a user, in order of first appearance.
 
     With a cut: how many of a user's items are before it, and users without such items last.
     """
     interactions = tables.table("interactions")
     counted = interactions.group_by("item_id").agg(count=_.count())
+    if new_items:
+        new = tables.table("described").anti_join(counted, "item_id")
+        counted = counted.union(new.select("item_id", count=ibis.literal(0, "int64")))
     rows = counted.mutate(item_row=ibis.row_number().over(order_by=[ibis.desc("count"), "item_id"]) + 1)
     tables.create_table("vocabulary", rows.select("item_row", "item_id", "count"))
     ordered = [_.microseconds, _.line, _.position]

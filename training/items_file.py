@@ -7,8 +7,8 @@ import duckdb
 _NAMED = ("item_id", "title", "category")
 
 
-def add_items(connection: duckdb.DuckDBPyConnection, items: Path | None, out: Path) -> int:
-    """Write items.parquet, one row an item of the vocabulary -> how many the file describes.
+def describe_items(connection: duckdb.DuckDBPyConnection, items: Path | None) -> None:
+    """Read the file into `described`, one row an item; an empty table without a file.
 
     CSV, Parquet or JSONL with item_id, title, category; every other column becomes an attribute. Rows without an
     item_id and repeated ones are reported in `malformed`. Raises ValueError without an item_id column.
@@ -19,6 +19,10 @@ def add_items(connection: duckdb.DuckDBPyConnection, items: Path | None, out: Pa
         )
     else:
         _describe(connection, items)
+
+
+def write_items(connection: duckdb.DuckDBPyConnection, out: Path) -> int:
+    """Write items.parquet, one row an item of the vocabulary -> how many the file describes."""
     connection.execute(
         """
         COPY (SELECT item_row, item_id, title, category, coalesce(attributes, '{}') AS attributes

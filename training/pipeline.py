@@ -19,6 +19,7 @@ from training.intent_report import described, true_labels
 from training.item_start import start_at_cooccurrence
 from training.loop import Outcome, Trainer
 from training.metrics import evaluate_lists
+from training.new_items import place_new_items
 from training.prepared import PreparedDataset, load_prepared
 from training.publish import Published, publish
 from training.sampled_evaluation import sampled_validation
@@ -96,6 +97,8 @@ def run_training(
     if not ranks.first:
         return None
     draw_curves(work / "log.jsonl", work / "curves.svg")
+    if config.new_items == "neighbours":
+        place_new_items(trainer.method.encoder, training_counts(trainer.training, len(dataset.item_ids)), dataset)
     metrics: dict[str, dict[str, float]] = {
         name: measure(trainer.method, held_out(dataset, name), dataset, target) for name in SPLITS
     }
