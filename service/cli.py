@@ -30,6 +30,14 @@ def main() -> None:
 @app.command()
 def run(
     bundle: Annotated[Path, typer.Option("--bundle", help="A bundle, or a directory whose newest bundle is served.")],
+    mirror: Annotated[
+        str | None,
+        typer.Option(
+            "--mirror",
+            help="Copy bundles from this URL (s3://, gs://, sftp://, ...) to --bundle.",
+            envvar="INTENTLY_MIRROR",
+        ),
+    ] = None,
     store: Annotated[
         str, typer.Option("--store", help="sqlite:///path or redis://host:port/db.", envvar="INTENTLY_STORE")
     ] = "sqlite:///intently.sqlite3",
@@ -56,8 +64,11 @@ def run(
     \b
     intently-serve run --bundle bundles
     intently-serve run --bundle bundles --store redis://localhost:6379/0 --workers 2 --events events
+    intently-serve run --bundle bundles --mirror s3://models/shop
     """
     os.environ.update(INTENTLY_BUNDLE=str(bundle.absolute()), INTENTLY_STORE=store, INTENTLY_WORKERS=str(workers))
+    if mirror is not None:
+        os.environ["INTENTLY_MIRROR"] = mirror
     for name, path in {"INTENTLY_EVENTS": events, "INTENTLY_KEYS": keys}.items():
         if path is not None:
             os.environ[name] = str(path.absolute())

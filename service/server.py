@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import uvicorn
 from pydantic import ValidationError
@@ -78,7 +78,7 @@ def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: in
         http=DrainingProtocol,
     )
     try:
-        with _admin_port(settings, directory, admin_host, admin_port):
+        with _bundles_of(settings), _admin_port(settings, directory, admin_host, admin_port):
             workers_group = Workers(config, [SharedPort(host, port)])  # type: ignore[list-item]  # a socket, there
             workers_group.run()
         if any(process.exitcode == STARTUP_FAILURE for process in workers_group.processes):
@@ -87,6 +87,14 @@ def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: in
         raise StartError(str(error)) from error
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _bundles_of(settings: Settings) -> AbstractContextManager[None]:
+    if settings.mirror is None:
+        return nullcontext()
+    from service.bundle_mirror import mirrored
+
+    return mirrored(settings.mirror, settings.bundle, seconds=settings.mirror_seconds)
 
 
 class Workers(Multiprocess):

@@ -12,6 +12,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="INTENTLY_", extra="ignore", frozen=True)
 
     bundle: Path = Field(default=Path("bundles"), description="a bundle, or a directory whose newest bundle is served")
+    mirror: str | None = Field(default=None, description="fsspec URL whose bundles are copied to `bundle`")
+    mirror_seconds: float = Field(default=10.0, gt=0, description="seconds between looks at `mirror`")
     store: str = Field(default="sqlite:///intently.sqlite3", description="sqlite:///path or redis://host:port/db")
     stored_events: int = Field(default=200, ge=1, description="events kept per user")
     store_timeout: float = Field(default=0.05, gt=0, description="seconds a read from Redis may take")

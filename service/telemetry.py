@@ -36,6 +36,7 @@ SHADOW_OVERLAP = Histogram(
 )
 SHADOW_DURATION = Histogram("intently_shadow_duration_seconds", "Time of the shadow for a batch.", buckets=LATENCY)
 SHADOW_DROPPED = Counter("intently_shadow_dropped", "Requests not compared because the shadow was at work.")
+MIRROR_FAILURES = Counter("intently_mirror_failures", "Bundles, or lists of them, that could not be copied.")
 READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiprocess_mode="livesum")
 
 STAGES = ("queue", "store", "encode", "search")

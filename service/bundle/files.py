@@ -133,6 +133,12 @@ def newest_bundle(root: Path) -> Path | None:
     return next(iter(find_bundles(root)), None)
 
 
+def check_files(path: Path) -> None:
+    """Check the id, every size and every digest, one file in memory at a time. Raises BundleError."""
+    for name, digest in read_manifest(path).files.items():
+        _checked_file(path / name, digest)
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest, its digest checked against the id. Raises BundleError."""
     if not is_bundle(path):

@@ -1,0 +1,98 @@
+"""Bundles from wherever they are published: new ones are copied beside the local ones, whole and checked."""
+
+import logging
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+import fsspec
+
+from service.bundle.files import MANIFEST, MANIFEST_LIMIT, BundleError, check_files, is_bundle, read_manifest, sync
+from service.telemetry import MIRROR_FAILURES
+
+log = logging.getLogger("intently")
+STAGING = ".mirror"  # in the local directory; nobody looks for bundles there
+BUNDLE_ID = re.compile(r"[\w][\w.+-]*-[0-9a-f]{16}")
+
+
+class Mirror:
+    """Copies the bundles of a URL that fsspec reads (s3, gs, abfs, sftp, file, ...) into a local directory.
+
+    What is removed there stays here: it may be served, or be what a roll-back needs.
+    """
+
+    def __init__(self, url: str, directory: Path) -> None:
+        self._url = url
+        self._directory = directory
+        self._said: dict[str, str] = {}
+
+    def pull(self) -> list[str]:
+        """Copy what is new -> the bundle_ids. What cannot be copied is logged, counted and tried again next time."""
+        try:
+            files, root = fsspec.core.url_to_fs(self._url, skip_instance_cache=True)  # no old listing or connection
+            listed = {PurePosixPath(str(path)).parent.name: str(path) for path in files.glob(f"{root}/*/{MANIFEST}")}
+        except Exception as error:  # every file system raises types of its own
+            self._failed("", error)
+            return []
+        self._said.pop("", None)
+        missing = [name for name in listed if BUNDLE_ID.fullmatch(name) and not is_bundle(self._directory / name)]
+        return [name for name in sorted(missing) if self._copied(files, listed[name], name)]
+
+    def _copied(self, files: fsspec.AbstractFileSystem, manifest_path: str, name: str) -> bool:
+        staging = self._directory / STAGING / name
+        shutil.rmtree(staging, ignore_errors=True)
+        try:
+            staging.mkdir(parents=True)
+            (staging / MANIFEST).write_bytes(files.cat_file(manifest_path, end=MANIFEST_LIMIT + 1))
+            for file in read_manifest(staging).files:
+                files.get_file(f"{manifest_path.removesuffix(MANIFEST)}{file}", str(staging / file))
+                sync(staging / file)
+            check_files(staging)
+            sync(staging / MANIFEST)
+            staging.rename(self._directory / name)
+            sync(self._directory)
+        except Exception as error:
+            self._failed(name, error)
+            return False
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        self._said.pop(name, None)
+        log.info("bundle %s copied from %s", name, shown(self._url))
+        return True
+
+    def _failed(self, name: str, error: Exception) -> None:
+        MIRROR_FAILURES.inc()
+        what = str(error) if isinstance(error, BundleError | ImportError) else type(error).__name__
+        if self._said.get(name) != what:  # once, not every time
+            log.error("cannot copy %s from %s: %s", name or "bundles", shown(self._url), what)
+        self._said[name] = what
+
+
+@contextmanager
+def mirrored(url: str, directory: Path, *, seconds: float) -> Iterator[None]:
+    """Pull once, then every `seconds` in a thread until the block ends."""
+    directory.mkdir(parents=True, exist_ok=True)
+    mirror, over = Mirror(url, directory), threading.Event()
+
+    def follow() -> None:
+        while not over.wait(seconds):
+            mirror.pull()
+
+    mirror.pull()
+    thread = threading.Thread(target=follow, daemon=True, name="mirror")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(1)
+
+
+def shown(url: str) -> str:
+    """Without a user, a password or a query, which may be secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
