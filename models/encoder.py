@@ -4,6 +4,7 @@ Kang & McAuley, Self-Attentive Sequential Recommendation (ICDM 2018), in the pos
 ELCRec use. Positions are counted from the newest item backwards, and no padding enters the computation.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,11 @@ STEP = 256  # training rounds the number of positions up to a multiple: kernels 
 
 @dataclass(frozen=True)
 class EncoderOptions:
-    """The encoder's size and regularisation. Attention is dropped only when asked, because that is slow."""
+    """The encoder's size and regularisation. Attention is dropped only when asked, because that is slow.
+
+    `fixed_item_length`: items differ by direction alone, as what is searched they are all sqrt D long. An item of few
+    interactions is not ranked low for being short then, which counts where rare items compete with popular ones.
+    """
 
     hidden: int = 64
     layers: int = 2
@@ -26,6 +31,7 @@ class EncoderOptions:
     max_length: int = 50
     dropout: float = 0.5
     attention_dropout: float = 0.0
+    fixed_item_length: bool = False
 
     def __post_init__(self) -> None:
         if self.hidden % self.heads:
@@ -78,6 +84,7 @@ class SequenceEncoder(nn.Module):
         super().__init__()
         self.items = items
         self.max_length = options.max_length
+        self.item_length = math.sqrt(options.hidden) if options.fixed_item_length else None
         self.item_embedding = nn.Embedding(items + 2, options.hidden, padding_idx=0)
         self.position_embedding = nn.Embedding(options.max_length, options.hidden)
         self.norm = nn.LayerNorm(options.hidden, eps=1e-12)
@@ -90,9 +97,14 @@ class SequenceEncoder(nn.Module):
         """The row that stands for a masked item."""
         return self.items + 1
 
-    def item_vectors(self) -> Tensor:
-        """(V, D): the vector of item row r is at r - 1."""
+    def item_weights(self) -> Tensor:
+        """The parameters behind `item_vectors`: (V, D), item row r at r - 1."""
         return self.item_embedding.weight[1 : self.items + 1]
+
+    def item_vectors(self, rows: Tensor | None = None) -> Tensor:
+        """What query vectors are compared with: (V, D), item row r at r - 1; or that of each of `rows` (N): (N, D)."""
+        weights: Tensor = self.item_weights() if rows is None else self.item_embedding(rows)
+        return weights if self.item_length is None else F.normalize(weights, dim=1) * self.item_length
 
     def forward(self, rows: Tensor, lengths: Tensor) -> tuple[Tensor, Packing]:
         """Packed rows (T), each history at most `max_length` long, and lengths (B) -> position vectors (T + 1, D).

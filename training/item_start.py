@@ -20,10 +20,10 @@ POWER_ITERATIONS = 8
 
 
 def start_at_cooccurrence(encoder: SequenceEncoder, training: Sequences) -> None:
-    """Set the item vectors; where the catalogue is smaller than the width, the last columns stay as they were."""
+    """Set the item weights; where the catalogue is smaller than the width, the last columns stay as they were."""
     vectors = cooccurrence_vectors(training, encoder.items, encoder.item_embedding.embedding_dim)
     with torch.no_grad():
-        encoder.item_vectors()[:, : vectors.shape[1]] = vectors
+        encoder.item_weights()[:, : vectors.shape[1]] = vectors
 
 
 def cooccurrence_vectors(training: Sequences, items: int, width: int) -> Tensor:

@@ -53,7 +53,10 @@ class Trainer:
     def run(self, *, resume: bool) -> Outcome:
         """Train until validation stops improving; leaves the best epoch's state in the method."""
         optimizer = torch.optim.Adam(
-            self.method.parameters(), lr=self.options.learning_rate, weight_decay=self.options.weight_decay
+            self.method.parameters(),
+            lr=self.options.learning_rate,
+            weight_decay=self.options.weight_decay,
+            fused=True,  # one pass over the parameters: most of a step's time where the catalogue is large
         )
         progress = self._resumed(optimizer) if resume and self._checkpoint.is_file() else checkpoint.Progress()
         learner = self.ranks.wrap(self.method)

@@ -33,7 +33,7 @@ def place_new_items(encoder: SequenceEncoder, counts: Integers, data: PreparedDa
         lengths = nearest[found] @ np.linalg.norm(vectors[seen], axis=1)
         means *= (lengths / np.maximum(np.linalg.norm(means, axis=1), np.finfo(np.float32).tiny))[:, None]
         with torch.no_grad():
-            target = encoder.item_vectors()
+            target = encoder.item_weights()
             target[torch.from_numpy(some[found])] = torch.from_numpy(means).to(target)
         placed += int(found.sum())
     return placed

@@ -150,12 +150,12 @@ def shared_next_item_terms(
 
 def next_item(encoder: SequenceEncoder, query_vectors: Tensor, batch: Batch, objective: Objective) -> Tensor:
     """The loss of every position (T, Q, D), normalised by a constant so that long batches weigh more."""
-    items, loss = encoder.item_vectors(), objective.next_item_loss
-    if loss == "bce":
+    if objective.next_item_loss == "in_batch":
+        each = torch.arange(1, len(batch.targets) + 1, device=batch.targets.device)
+        return cross_entropy(query_vectors, encoder.item_vectors(batch.targets), each) / batch.mean_targets
+    items = encoder.item_vectors()
+    if objective.next_item_loss == "bce":
         total = binary_cross_entropy(query_vectors, items, batch.targets, batch.negatives)
-    elif loss == "in_batch":
-        each = torch.arange(1, len(batch.targets) + 1, device=items.device)
-        total = cross_entropy(query_vectors, items[batch.targets - 1], each)
     elif len(items) > FULL_SOFTMAX_ITEMS:
         sampled = torch.randint(1, len(items) + 1, (SAMPLED_ITEMS,), device=items.device)
         total = sampled_cross_entropy(query_vectors, items, batch.targets, sampled)

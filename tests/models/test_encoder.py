@@ -1,5 +1,7 @@
 """Laws of the packed encoder."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -70,3 +72,13 @@ def test_impossible_sizes_are_refused(wrong: dict[str, float], said: str) -> Non
 
 def test_every_sequence_is_turned_around_in_its_place() -> None:
     assert reverse_each(torch.tensor([1, 2, 3, 4, 5, 6]), torch.tensor([3, 0, 1, 2])).tolist() == [3, 2, 1, 4, 6, 5]
+
+
+def test_items_of_fixed_length_differ_by_direction_alone() -> None:
+    """(3, 4, 0 ...) and (6, 8, 0 ...) point the same way: both are sqrt 8 long, of which 3 / 5 and 4 / 5."""
+    encoder = SequenceEncoder(2, dataclasses.replace(OPTIONS, fixed_item_length=True))
+    with torch.no_grad():
+        encoder.item_weights()[:] = torch.tensor([[3.0, 4.0, 0, 0, 0, 0, 0, 0], [6.0, 8.0, 0, 0, 0, 0, 0, 0]])
+    expected = torch.tensor([0.6, 0.8, 0, 0, 0, 0, 0, 0]) * 8**0.5
+    torch.testing.assert_close(encoder.item_vectors(), torch.stack([expected, expected]))
+    torch.testing.assert_close(encoder.item_vectors(torch.tensor([2])), expected[None])
