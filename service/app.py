@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> Guard:
         app.include_router(resource.router)
     add_error_handlers(app)
     routes = (route for resource in RESOURCES for route in resource.router.routes)
-    return Guard(app, [route for route in routes if isinstance(route, FastRoute)], access)
+    return Guard(app, [route for route in routes if isinstance(route, FastRoute)], access, logged=settings.access_log)
 
 
 @asynccontextmanager

@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, NamedTuple, TypeVar
 
 from service.errors import OverloadedError
-from service.telemetry import BATCH_SIZE, QUEUE_DEPTH, STAGE
+from service.telemetry import BATCH_SIZE, QUEUE_DEPTH, stage_times
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -60,7 +61,7 @@ class MicroBatches(Generic[Request, Answer]):
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(request, answered, time.perf_counter()))
         if self._working is None:
-            self._working = asyncio.create_task(self._work())
+            self._working = asyncio.create_task(self._work(), context=Context())  # it works for all, not for this one
         return await answered
 
     async def _work(self) -> None:
@@ -97,7 +98,7 @@ class MicroBatches(Generic[Request, Answer]):
             else:
                 taken.append(one)
         if taken:
-            STAGE.labels("queue").observe(now - taken[0].since)
+            stage_times("queue").observe(now - taken[0].since)
         return taken
 
 

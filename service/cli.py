@@ -3,7 +3,7 @@
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -56,6 +56,12 @@ def run(
             "--keys", help="API keys file (intently-serve key); without it nobody is asked.", envvar="INTENTLY_KEYS"
         ),
     ] = None,
+    log_format: Annotated[
+        Literal["json", "text"], typer.Option(help="Log lines on standard error.", envvar="INTENTLY_LOG_FORMAT")
+    ] = "text",
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="Log every answer.", envvar="INTENTLY_ACCESS_LOG")
+    ] = False,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are finished.
 
@@ -69,6 +75,7 @@ def run(
     os.environ.update(INTENTLY_BUNDLE=str(bundle.absolute()), INTENTLY_STORE=store, INTENTLY_WORKERS=str(workers))
     if mirror is not None:
         os.environ["INTENTLY_MIRROR"] = mirror
+    os.environ.update(INTENTLY_LOG_FORMAT=log_format, INTENTLY_ACCESS_LOG=str(access_log))
     for name, path in {"INTENTLY_EVENTS": events, "INTENTLY_KEYS": keys}.items():
         if path is not None:
             os.environ[name] = str(path.absolute())

@@ -1,18 +1,21 @@
-"""What stands before the application: keys, a body limit, a count and a time of every request, the fast routes."""
+"""What stands before the application: ids, keys, a body limit, a count and a time of every request, the fast routes."""
 
+import logging
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from service.error_answers import error_answer
 from service.errors import BodyTooLargeError, ServiceError
+from service.request_ids import LENGTH, RequestIds, read
 from service.routes.fast import FastRoute
 from service.security.access import Access
-from service.telemetry import DURATION, REQUESTS
+from service.telemetry import answered
 
+access_log = logging.getLogger("intently.access")
 BODY_LIMIT = 1 << 20  # bytes
 TOO_LARGE = f"the body is larger than {BODY_LIMIT} bytes"
 HARDENING = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
@@ -24,9 +27,12 @@ class Guard:
     It is the outermost layer and asks the fast routes itself: the way through FastAPI costs as much as an encoding.
     """
 
-    def __init__(self, app: FastAPI, fast: Iterable[FastRoute], access: Access) -> None:
+    def __init__(self, app: FastAPI, fast: Iterable[FastRoute], access: Access, *, logged: bool = False) -> None:
+        """`logged`: every answer leaves a line."""
         self._app = app
         self._access = access
+        self._logged = logged
+        self._ids = RequestIds()
         self._fast = {("POST", route.path): route for route in fast}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,18 +40,20 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        headers = read(scope["headers"])
+        ids = self._ids.begin(headers)
         status = 500
 
         async def counted_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message.get("headers", ()), *HARDENING]}
+                message = {**message, "headers": [*message.get("headers", ()), *HARDENING, *ids]}
             await send(message)
 
         try:
             self._access.check(scope)
-            body = await _limited(scope, receive)
+            body = await _limited(scope, receive, headers)
             if (fast := self._fast.get((scope["method"], scope["path"]))) is not None:
                 scope["app"], scope["route"] = self._app, fast
                 await fast.answer(scope, body, counted_send)
@@ -54,17 +62,22 @@ class Guard:
         except ServiceError as error:  # refused here
             await error_answer(error)(scope, receive, counted_send)
         finally:
-            route = _template(scope)
-            REQUESTS.labels(route, scope["method"], str(status)).inc()
-            DURATION.labels(route).observe(time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            route = template(scope)
+            requests, durations = answered(route, scope["method"], status)
+            requests.inc()
+            durations.observe(seconds)
+            if self._logged:
+                said = {"method": scope["method"], "route": route, "status": status, "seconds": round(seconds, 6)}
+                access_log.info("answered", extra=said)
 
 
-async def _limited(scope: Scope, receive: Receive) -> Receive:
+async def _limited(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> Receive:
     """`receive` for a body whose length is declared, which the server enforces; else the body, read to its end."""
-    declared = _declared_length(scope)
-    if declared is not None and declared > BODY_LIMIT:
+    declared = headers.get(LENGTH, b"")
+    if declared.isdigit() and int(declared) > BODY_LIMIT:
         raise BodyTooLargeError(TOO_LARGE)
-    if declared is not None or scope["method"] in ("GET", "HEAD"):
+    if declared.isdigit() or scope["method"] in ("GET", "HEAD"):
         return receive
     read: deque[Message] = deque()
     size, more = 0, True
@@ -81,14 +94,7 @@ async def _limited(scope: Scope, receive: Receive) -> Receive:
     return replay
 
 
-def _template(scope: Scope) -> str:
+def template(scope: Scope) -> str:
     """`/v1/users/{user_id}`, never a raw path."""
     route = scope.get("route")
     return str(getattr(route, "path", "unmatched")).replace(":path}", "}")
-
-
-def _declared_length(scope: Scope) -> int | None:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return None

@@ -16,6 +16,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from service.draining import DrainingProtocol
+from service.logs import log_config, set_up
 from service.security.keys import read_keys
 from service.settings import Settings
 from service.shared_port import PortInUseError, SharedPort
@@ -58,8 +59,8 @@ def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: in
 
     Raises StartError.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = Settings()
+    set_up(settings.log_format)
     if settings.keys is None and admin_host not in LOOPBACK:
         log.warning("the admin port on %s asks for no key: give --keys, or close it to the outside", admin_host)
     directory = tempfile.mkdtemp(prefix="intently-metrics-")
@@ -70,6 +71,7 @@ def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: in
         host=host,
         port=port,
         workers=workers,
+        log_config=log_config(settings.log_format),
         log_level="warning",
         access_log=False,
         proxy_headers=False,  # nothing depends on who asks
@@ -109,6 +111,7 @@ class Workers(Multiprocess):
         kept = {process.pid for process in self.processes}
         for pid in before:
             if pid is not None and pid not in kept:
+                log.warning("worker %d ended; another takes its place", pid)
                 mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
@@ -118,7 +121,10 @@ def _admin_port(settings: Settings, directory: str, host: str, port: int) -> Ite
     from service.admin.app import create_admin_app
 
     app = create_admin_app(settings, directory)
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=1)
+    lines = log_config(settings.log_format)
+    config = uvicorn.Config(
+        app, host=host, port=port, log_config=lines, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True, name="admin")
     thread.start()

@@ -1,9 +1,12 @@
 """Settings, from INTENTLY_* environment variables. The command line sets them for its workers."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogFormat = Literal["json", "text"]
 
 
 class Settings(BaseSettings):
@@ -31,4 +34,6 @@ class Settings(BaseSettings):
     events_seconds: float = Field(default=30.0, gt=0, description="seconds between writes of the event log")
     events_days: int | None = Field(default=None, ge=1, description="days the event log is kept; without it for ever")
     events_buffer: int = Field(default=100_000, ge=1, description="posts that may wait for the event log's writer")
+    log_format: LogFormat = Field(default="text", description="of every process, on standard error")
+    access_log: bool = Field(default=False, description="whether every answer leaves a line")
     poll_seconds: float = Field(default=1.0, gt=0, description="seconds between looks for a newer bundle")

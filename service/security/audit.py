@@ -1,14 +1,13 @@
 """Every call to the admin port leaves a line: who, what, when, with what outcome. Never a key."""
 
-import json
 import logging
-import time
 
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from service.error_answers import error_answer
 from service.errors import ServiceError
+from service.request_ids import RequestIds, read
 from service.security.access import Access
 
 log = logging.getLogger("intently.audit")
@@ -21,17 +20,20 @@ class AuditedAccess:
     def __init__(self, app: FastAPI, access: Access) -> None:
         self.app = app
         self._access = access
+        self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         key, status = None, 500
+        ids = self._ids.begin(read(scope["headers"]))
 
         async def noted_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), *ids]}
             await send(message)
 
         try:
@@ -43,5 +45,5 @@ class AuditedAccess:
         finally:
             if scope["path"].startswith(AUDITED):
                 client = scope["client"][0] if scope.get("client") else None
-                said = {"at": time.time(), "key": key, "client": client, "method": scope["method"]}
-                log.info(json.dumps(said | {"path": scope["path"], "status": status}))
+                said = {"key": key, "client": client, "method": scope["method"], "path": scope["path"]}
+                log.info("admin call", extra={**said, "status": status})

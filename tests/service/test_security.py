@@ -184,7 +184,7 @@ async def test_the_admin_port_asks_and_keeps_an_audit(
             assert (await client.post("/admin/bundles/newest", headers=bearer(reader))).status_code == 403
             assert (await client.post("/admin/bundles/newest", headers=bearer(operator))).status_code == 200
             assert (await client.get("/metrics")).status_code == 200
-    said = [json.loads(record.message) for record in caplog.records if record.name == "intently.audit"]
+    said = [vars(record) for record in caplog.records if record.name == "intently.audit"]
     assert [(one["key"], one["method"], one["path"], one["status"]) for one in said] == [
         (None, "POST", "/admin/bundles/newest", 401),
         (None, "POST", "/admin/bundles/newest", 403),
