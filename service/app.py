@@ -25,6 +25,7 @@ from service.security.keys import KeyRing
 from service.settings import Settings
 from service.shadow import Shadow
 from service.stores.base import StoreUnavailableError
+from service.stores.breaker import CircuitBreaker
 from service.stores.opening import open_store
 
 RESOURCES = (recommendations, intents, items, events, health, users)
@@ -57,7 +58,10 @@ def create_app(settings: Settings) -> Guard:
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIterator[None]:
     telemetry.initialise((path, method) for path, methods in app.openapi()["paths"].items() for method in methods)
-    store = open_store(settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout)
+    breaker = CircuitBreaker(changed=telemetry.breaker_changed)
+    store = open_store(
+        settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout, breaker=breaker
+    )
     registry = Registry(settings.bundle, threads=settings.threads)
     last_intents = LastIntents()
     keeps_log = settings.events is not None
@@ -78,6 +82,8 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
         registry.hide((await unavailable.poll()).item_ids)
         await registry.refresh(await control.poll())
         telemetry.CONTROL_VERSION.set(control.current.version)
+        if registry.ready:
+            telemetry.INTENT_ENTROPY.set(recommending.recent_intents.entropy(registry.engine().bundle_id))
         telemetry.UNAVAILABLE_ITEMS.set(len(unavailable.current.item_ids))
         if keeps_log:
             with suppress(StoreUnavailableError):

@@ -1,6 +1,7 @@
 """One bundle at work: external ids in, external ids out."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Engine:
         self.items = bundle.items
         self.catalogue = Catalogue(bundle.items)
         self.intents = bundle.intents
+        self.created = datetime.fromisoformat(bundle.manifest.created).timestamp()
         self._threads = threads
         self._recommender = Recommender(bundle, threads=threads)
         self._popular = PopularItems(bundle.popularity)
@@ -46,7 +48,7 @@ class Engine:
     def load(cls, path: Path, *, threads: int = 1) -> "Engine":
         """Open, check and warm up. Raises BundleError, ValueError."""
         engine = cls(open_bundle(path), threads=threads)
-        engine.recommend([Question(history=[engine.vocabulary.item_id(1)])], Stages())
+        engine.recommend([Question(history=[engine.vocabulary.item_id(1)])], Stages(observed=False))
         return engine
 
     def hide(self, item_ids: Iterable[str]) -> None:

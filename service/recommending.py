@@ -9,6 +9,7 @@ from service.dependencies import Histories
 from service.engine import Engine
 from service.last_intents import LastIntents
 from service.question import Answer, Question
+from service.recent_intents import RecentIntents
 from service.registry import Registry
 from service.schemas import RecommendationRequest
 from service.shadow import Shadow
@@ -28,6 +29,7 @@ class Recommending:
         self._store = store
         self._last_intents = last_intents
         self._shadow = shadow
+        self.recent_intents = RecentIntents()
 
     async def answer(self, requests: Sequence[RecommendationRequest], engine: Engine | None = None) -> list[bytes]:
         """One answer a request, in order, as JSON; from `engine`, else from the engine of each user.
@@ -70,14 +72,18 @@ class Recommending:
             answers = await asyncio.to_thread(engine.recommend, questions, stages)
         for request, answer in zip(requests, answers, strict=True):
             _count(answer)
-            if request.user_id is not None and answer.intent is not None:
+            if answer.intent is None:
+                continue
+            self.recent_intents.note(engine.bundle_id, answer.intent)
+            if request.user_id is not None:
                 self._last_intents.remember(request.user_id, engine.bundle_id, answer.intent)
         if self._shadow is not None:
             self._shadow.compare(questions, answers, engine)
-        return [
-            answer_json(answer, engine, histories.degraded if request.user_id is not None else None)
-            for request, answer in zip(requests, answers, strict=True)
-        ]
+        with stages.measure("answer"):
+            return [
+                answer_json(answer, engine, histories.degraded if request.user_id is not None else None)
+                for request, answer in zip(requests, answers, strict=True)
+            ]
 
 
 def _question(request: RecommendationRequest, stored: list[str], last_intent: int | None) -> Question:

@@ -13,7 +13,7 @@ from service.bundle.files import find_bundles
 from service.control import Control
 from service.engine import Engine
 from service.errors import NotReadyError, UnknownBundleError
-from service.telemetry import BUNDLE, READY
+from service.telemetry import BUNDLE, BUNDLE_CREATED, READY
 
 log = logging.getLogger("intently")
 BUCKETS = 10_000
@@ -106,6 +106,7 @@ class Registry:
                     _ended(self._engine)
                 self._engine = self._begun(engine)
                 READY.set(1)
+                BUNDLE_CREATED.set(engine.created)
                 log.info("serving bundle %s", bundle_id)
                 return
 

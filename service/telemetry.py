@@ -38,12 +38,28 @@ SHADOW_OVERLAP = Histogram(
 SHADOW_DURATION = Histogram("intently_shadow_duration_seconds", "Time of the shadow for a batch.", buckets=LATENCY)
 SHADOW_DROPPED = Counter("intently_shadow_dropped", "Requests not compared because the shadow was at work.")
 MIRROR_FAILURES = Counter("intently_mirror_failures", "Bundles, or lists of them, that could not be copied.")
+BREAKER_OPEN = Gauge(
+    "intently_store_breaker_open", "Workers that ask the store no more than once a second.", multiprocess_mode="livesum"
+)
+BREAKER_CHANGES = Counter("intently_store_breaker_changes", "Times that a worker's breaker opened or closed.", ["to"])
+BUNDLE_CREATED = Gauge(
+    "intently_bundle_created_seconds",
+    "When the active bundle was made (Unix time), of the workers' bundles the oldest; 0 without one.",
+    multiprocess_mode="livemin",
+)
+INTENT_ENTROPY = Gauge(
+    "intently_intent_entropy",
+    "Entropy (nats) of the strongest intents of a worker's last 1000 answers by the active bundle, the highest of the "
+    "workers, taken at every poll; e to its power is the effective number of intents.",
+    multiprocess_mode="livemax",  # of few answers it is too low: a worker that has just begun must not count
+)
 READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiprocess_mode="livesum")
 
-STAGES = ("queue", "store", "encode", "search")
+STAGES = ("queue", "store", "encode", "search", "answer")
 EVENT_STATUSES = (*(status.value for status in EventStatus), "future", "invalid")
 HTTP_STATUSES = ("200", "422", "500", "503")  # every route can answer these; others appear when they happen
 STORE_OPERATIONS = ("append", "read", "erase")
+BREAKER_STATES = ("closed", "open")  # False and True
 
 
 def initialise(routes: Iterable[tuple[str, str]] = ()) -> None:
@@ -60,6 +76,14 @@ def initialise(routes: Iterable[tuple[str, str]] = ()) -> None:
         EVENTS.labels(status)
     for operation in STORE_OPERATIONS:
         STORE_ERRORS.labels(operation)
+    for state in BREAKER_STATES:
+        BREAKER_CHANGES.labels(state)
+
+
+def breaker_changed(is_open: bool) -> None:
+    """This worker's breaker opened or closed."""
+    BREAKER_OPEN.set(is_open)
+    BREAKER_CHANGES.labels(BREAKER_STATES[is_open]).inc()
 
 
 @cache  # finding a series by its labels takes four times as long as counting in it

@@ -8,8 +8,15 @@ class CircuitBreaker:
     """Opens after `failures` in a row; lets one call through every `retry_after` seconds until one succeeds."""
 
     def __init__(
-        self, *, failures: int = 3, retry_after: float = 1.0, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        failures: int = 3,
+        retry_after: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        changed: Callable[[bool], None] | None = None,
     ) -> None:
+        """`changed` is told whenever it opens (True) or closes (False)."""
+        self._changed = changed or (lambda is_open: None)
         self._allowed = failures
         self._retry_after = retry_after
         self._clock = clock
@@ -33,10 +40,13 @@ class CircuitBreaker:
 
     def succeeded(self) -> None:
         """A call went well: close."""
-        self._failures = 0
+        was_open, self._failures = self.is_open, 0
+        if was_open:
+            self._changed(False)
 
     def failed(self) -> None:
         """A call failed."""
         self._failures += 1
         if self._failures == self._allowed:
             self._next_try = self._clock() + self._retry_after
+            self._changed(True)

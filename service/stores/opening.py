@@ -3,13 +3,18 @@
 from pathlib import Path
 
 from service.stores.base import SequenceStore
+from service.stores.breaker import CircuitBreaker
 
 SQLITE = "sqlite:///"
 REDIS = ("redis://", "rediss://", "unix://")
 
 
-def open_store(url: str, *, stored_events: int = 200, timeout: float = 0.05) -> SequenceStore:
+def open_store(
+    url: str, *, stored_events: int = 200, timeout: float = 0.05, breaker: CircuitBreaker | None = None
+) -> SequenceStore:
     """`sqlite:///path` or `redis://host:port/db`. `timeout`: seconds a read from Redis may take.
+
+    `breaker` stands before Redis; SQLite, which lives in this process, needs none.
 
     Raises ValueError for another scheme, StoreUnavailableError when SQLite cannot open its file.
     """
@@ -22,5 +27,5 @@ def open_store(url: str, *, stored_events: int = 200, timeout: float = 0.05) -> 
     if url.startswith(REDIS):
         from service.stores.redis import RedisStore
 
-        return RedisStore(url, stored_events=stored_events, timeout=timeout)
+        return RedisStore(url, stored_events=stored_events, timeout=timeout, breaker=breaker)
     raise ValueError(f"the store must be sqlite:///path, {', '.join(REDIS)}..., got {url.partition('://')[0]!r}")
