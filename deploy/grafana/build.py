@@ -47,7 +47,7 @@ PANELS: list[tuple[str, str, str, dict[str, str]]] = [
     (
         "Stages, p95",
         "s",
-        "Where the time goes: store, encoder, search.",
+        "Where the time goes: waiting in the queue, store, encoder, search, encoding the answer.",
         {
             "{{stage}}": f"histogram_quantile(0.95, sum by (le, stage) (rate(intently_stage_duration_seconds_bucket{RATE})))",
         },
@@ -63,9 +63,9 @@ PANELS: list[tuple[str, str, str, dict[str, str]]] = [
     (
         "Fallback share",
         "percentunit",
-        "Lists that fell back to the popular items.",
+        "Lists of popular items, of whichever kind, instead of the model's.",
         {
-            "popular": f'sum(rate(intently_recommendations_total{{source="popular"}}{RATE})) / sum(rate(intently_recommendations_total{RATE}))',
+            "popular": f'sum(rate(intently_recommendations_total{{source!="model"}}{RATE})) / sum(rate(intently_recommendations_total{RATE}))',
         },
     ),
     (
@@ -88,6 +88,45 @@ PANELS: list[tuple[str, str, str, dict[str, str]]] = [
         "cps",
         "Calls the store did not answer, by operation.",
         {"{{operation}}": f"sum by (operation) (rate(intently_store_errors_total{RATE}))"},
+    ),
+    (
+        "Circuit breaker",
+        "short",
+        "Workers that ask the store no more than once a second, because their last calls failed; changes a minute.",
+        {
+            "open": "intently_store_breaker_open",
+            "to {{to}}": f"60 * rate(intently_store_breaker_changes_total{RATE})",
+        },
+    ),
+    (
+        "Queue",
+        "short",
+        "Requests waiting when a batch was begun; requests answered together, on average.",
+        {
+            "waiting": "intently_queue_depth",
+            "batch": f"rate(intently_batch_size_sum{RATE}) / rate(intently_batch_size_count{RATE})",
+        },
+    ),
+    (
+        "Event log",
+        "short",
+        "Posts that wait for the event log's writer; events written a second.",
+        {
+            "waiting": "intently_event_log_buffered",
+            "written": f"rate(intently_event_log_written_total{RATE})",
+        },
+    ),
+    (
+        "Intents in use",
+        "short",
+        "Effective number of intents of the latest answers (e to the power of their entropy): 1 when all share one.",
+        {"intents": "exp(intently_intent_entropy)"},
+    ),
+    (
+        "Age of the bundle",
+        "s",
+        "Time since the active bundle was made.",
+        {"age": "time() - (intently_bundle_created_seconds > 0)"},
     ),
     (
         "Ready workers and bundle",

@@ -1,6 +1,8 @@
 """Every query of the dashboard, run by a real Prometheus that scraped the real service."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,10 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from tests.http_calls import call, free_port
 
 ROOT = Path(__file__).parents[2]
+ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 DASHBOARD = ROOT / "deploy/grafana/dashboards/service.json"
 WINDOW = "[10s]"  # stands for Grafana's $__rate_interval at a scrape every second
 
@@ -68,9 +72,14 @@ def prometheus(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     )
     service = [sys.executable, "-m", "service.cli", "run", "--bundle", str(tiny_bundle), "--port", str(port)]
     service += ["--admin-port", str(admin_port), "--store", f"sqlite:///{folder}/store.sqlite3"]
+    service += ["--events", str(folder / "events")]
     scraper = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     scraper += [f"--web.listen-address=127.0.0.1:{own_port}", "--log.level=error"]
-    with subprocess.Popen(service, cwd=ROOT) as one, subprocess.Popen(scraper, stderr=subprocess.DEVNULL) as two:
+    often = os.environ | {"INTENTLY_EVENTS_SECONDS": "1"}
+    with (
+        subprocess.Popen(service, cwd=ROOT, env=often) as one,
+        subprocess.Popen(scraper, stderr=subprocess.DEVNULL) as two,
+    ):
         try:
             wait_for(f"http://127.0.0.1:{port}/health/ready")
             wait_for(f"http://127.0.0.1:{own_port}/-/ready")
@@ -106,7 +115,7 @@ def traffic(url: str) -> None:
 @needs_prometheus
 def test_every_query_returns_data(prometheus: Scraped) -> None:
     queries = [target["expr"] for panel in panels() for target in panel["targets"]]
-    assert len(queries) >= 17
+    assert len(queries) >= 25
     empty = []
     for query in queries:
         asked = urllib.parse.urlencode({"query": query.replace("[$__rate_interval]", WINDOW)})
@@ -128,11 +137,47 @@ def test_the_requests_are_counted(prometheus: Scraped) -> None:
     assert value == prometheus.refusals
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (apt install prometheus)")
+@needs_prometheus
+def test_every_metric_of_an_alert_is_scraped(prometheus: Scraped) -> None:
+    """An alert on a metric that is not there never fires."""
+    metrics = set(re.findall(r"intently_\w+", " ".join(rule["expr"] for rule in alerts())))
+    assert len(metrics) >= 8
+    for metric in metrics:
+        asked = urllib.parse.urlencode({"query": f"count({metric})"})
+        assert attempt(f"{prometheus.url}/api/v1/query?{asked}")["data"]["result"], metric
+
+
+def alerts() -> list[dict[str, Any]]:
+    [group] = yaml.safe_load(ALERTS.read_text())["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed (apt install prometheus)"
+)
+
+
+@needs_promtool
 def test_the_configuration_is_sound() -> None:
     subprocess.run(
         ["promtool", "check", "config", ROOT / "deploy/prometheus/prometheus.yml"], check=True, capture_output=True
     )
+
+
+@needs_promtool
+def test_every_alert_fires_when_it_should() -> None:
+    """promtool plays the series of alerts_test.yml to the rules; every alert is among what it expects."""
+    cases = Path(__file__).with_name("alerts_test.yml")
+    played = subprocess.run(["promtool", "test", "rules", cases], capture_output=True, text=True)
+    assert played.returncode == 0, played.stdout + played.stderr
+    expected = {
+        check["alertname"]
+        for case in yaml.safe_load(cases.read_text())["tests"]
+        for check in case["alert_rule_test"]
+        if check["exp_alerts"]
+    }
+    assert expected == {rule["alert"] for rule in alerts()}
 
 
 def test_the_dashboard_is_what_its_source_says() -> None:
