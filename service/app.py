@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
+from starlette.types import ASGIApp
 
 from service import telemetry
 from service.availability import availability
@@ -28,15 +30,16 @@ from service.stores.base import StoreUnavailableError
 from service.stores.breaker import CircuitBreaker
 from service.stores.opening import open_store
 
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # its paths name users
 RESOURCES = (recommendations, intents, items, events, health, users)
 
 
-def create_app_from_environment() -> Guard:
+def create_app_from_environment() -> ASGIApp:
     """For uvicorn's workers: settings come from INTENTLY_* variables."""
     return create_app(Settings())
 
 
-def create_app(settings: Settings) -> Guard:
+def create_app(settings: Settings) -> ASGIApp:
     """One worker's application."""
     access = Access(KeyRing(settings.keys) if settings.keys else None, workers=settings.workers)
     app = FastAPI(
@@ -45,6 +48,7 @@ def create_app(settings: Settings) -> Guard:
         description="Next items and intents from raw sequences.",
         docs_url=None,
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
         responses={"default": {"model": ErrorAnswer, "description": "Refused, or failed."}},
         lifespan=lambda app: _lifespan(app, settings, access),
     )
@@ -52,7 +56,13 @@ def create_app(settings: Settings) -> Guard:
         app.include_router(resource.router)
     add_error_handlers(app)
     routes = (route for resource in RESOURCES for route in resource.router.routes)
-    return Guard(app, [route for route in routes if isinstance(route, FastRoute)], access, logged=settings.access_log)
+    fast = [route for route in routes if isinstance(route, FastRoute)]
+    guard = Guard(app, fast, access, logged=settings.access_log)
+    if not settings.traces:
+        return guard
+    from service.tracing import Traced  # the extra `otel`, and what it costs, only for those who ask for it
+
+    return Traced(guard)
 
 
 @asynccontextmanager

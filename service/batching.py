@@ -8,7 +8,7 @@ from contextvars import Context
 from typing import Generic, NamedTuple, TypeVar
 
 from service.errors import OverloadedError
-from service.telemetry import BATCH_SIZE, QUEUE_DEPTH, stage_times
+from service.telemetry import BATCH_SIZE, QUEUE_DEPTH, TIMINGS, Timing, stage_times
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -18,6 +18,7 @@ class _Waiting(NamedTuple, Generic[Request, Answer]):
     request: Request
     answered: asyncio.Future[Answer]
     since: float
+    timings: list[Timing] | None  # where it is traced
 
 
 class MicroBatches(Generic[Request, Answer]):
@@ -59,7 +60,7 @@ class MicroBatches(Generic[Request, Answer]):
         if self.full:
             raise OverloadedError("too many requests are waiting")
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(request, answered, time.perf_counter()))
+        self._waiting.append(_Waiting(request, answered, time.perf_counter(), TIMINGS.get()))
         if self._working is None:
             self._working = asyncio.create_task(self._work(), context=Context())  # it works for all, not for this one
         return await answered
@@ -78,7 +79,7 @@ class MicroBatches(Generic[Request, Answer]):
             return
         BATCH_SIZE.observe(len(batch))
         try:
-            answers = await self._answer([one.request for one in batch])
+            answers = await self._answered(batch)
         except Exception as error:
             for one in batch:
                 _refuse(one, error)
@@ -86,6 +87,17 @@ class MicroBatches(Generic[Request, Answer]):
             for one, answer in zip(batch, answers, strict=True):
                 if not one.answered.done():
                     one.answered.set_result(answer)
+
+    async def _answered(self, batch: Sequence[_Waiting[Request, Answer]]) -> Sequence[Answer]:
+        """What the batch takes, each of its requests took."""
+        traced = [one.timings for one in batch if one.timings is not None]
+        shared: list[Timing] = []
+        TIMINGS.set(shared if traced else None)
+        try:
+            return await self._answer([one.request for one in batch])
+        finally:
+            for timings in traced:
+                timings += shared
 
     def _taken(self) -> list[_Waiting[Request, Answer]]:
         """The oldest that can still be answered in time; those that cannot are told so."""
@@ -97,6 +109,8 @@ class MicroBatches(Generic[Request, Answer]):
                 _refuse(one, OverloadedError(f"not begun within {self.deadline} s"))
             else:
                 taken.append(one)
+                if one.timings is not None:
+                    one.timings.append(Timing("queue", one.since, now))
         if taken:
             stage_times("queue").observe(now - taken[0].since)
         return taken

@@ -62,6 +62,9 @@ def run(
     access_log: Annotated[
         bool, typer.Option("--access-log", help="Log every answer.", envvar="INTENTLY_ACCESS_LOG")
     ] = False,
+    traces: Annotated[
+        bool, typer.Option("--traces", help="Send OpenTelemetry traces (OTEL_* variables).", envvar="INTENTLY_TRACES")
+    ] = False,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are finished.
 
@@ -75,7 +78,7 @@ def run(
     os.environ.update(INTENTLY_BUNDLE=str(bundle.absolute()), INTENTLY_STORE=store, INTENTLY_WORKERS=str(workers))
     if mirror is not None:
         os.environ["INTENTLY_MIRROR"] = mirror
-    os.environ.update(INTENTLY_LOG_FORMAT=log_format, INTENTLY_ACCESS_LOG=str(access_log))
+    os.environ.update(INTENTLY_LOG_FORMAT=log_format, INTENTLY_ACCESS_LOG=str(access_log), INTENTLY_TRACES=str(traces))
     for name, path in {"INTENTLY_EVENTS": events, "INTENTLY_KEYS": keys}.items():
         if path is not None:
             os.environ[name] = str(path.absolute())

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.util import find_spec
 
 import uvicorn
 from pydantic import ValidationError
@@ -38,6 +39,8 @@ def check_settings() -> None:
     """Read the INTENTLY_* variables and open the store once, as the workers will. Raises StartError."""
     try:
         settings = Settings()
+        if settings.traces and not (find_spec("opentelemetry.sdk") and find_spec("opentelemetry.exporter")):
+            raise StartError("traces need the extra otel: pip install 'intently[service,cpu,otel]' (or gpu)")
         if settings.keys is not None:
             read_keys(settings.keys)
         asyncio.run(_open_once(settings))

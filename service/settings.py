@@ -36,4 +36,5 @@ class Settings(BaseSettings):
     events_buffer: int = Field(default=100_000, ge=1, description="posts that may wait for the event log's writer")
     log_format: LogFormat = Field(default="text", description="of every process, on standard error")
     access_log: bool = Field(default=False, description="whether every answer leaves a line")
+    traces: bool = Field(default=False, description="whether OpenTelemetry traces are sent, as OTEL_* variables say")
     poll_seconds: float = Field(default=1.0, gt=0, description="seconds between looks for a newer bundle")

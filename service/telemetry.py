@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -98,12 +99,24 @@ def stage_times(stage: str) -> Histogram:
     return STAGE.labels(stage)
 
 
+class Timing(NamedTuple):
+    """A stage, from when until when (time.perf_counter)."""
+
+    stage: str
+    started: float
+    ended: float
+
+
+TIMINGS: ContextVar[list[Timing] | None] = ContextVar("timings", default=None)  # of a request that is traced
+
+
 class Stages:
     """Times the stages of one request."""
 
     def __init__(self, *, observed: bool = True) -> None:
         """Without `observed` nothing is told: for work that is no request."""
         self._observed = observed
+        self._timings = TIMINGS.get()
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
@@ -112,5 +125,8 @@ class Stages:
         try:
             yield
         finally:
+            ended = time.perf_counter()
             if self._observed:
-                stage_times(stage).observe(time.perf_counter() - started)
+                stage_times(stage).observe(ended - started)
+            if self._timings is not None:
+                self._timings.append(Timing(stage, started, ended))

@@ -7,6 +7,7 @@ import pytest
 
 from service.batching import MicroBatches
 from service.errors import OverloadedError
+from service.telemetry import TIMINGS, Stages, Timing
 
 
 class Doubling:
@@ -93,3 +94,28 @@ async def test_nobody_is_answered_after_the_deadline() -> None:
     with pytest.raises(OverloadedError, match=r"not begun within 0\.05 s"):
         await second
     assert work.batches == [[1], [3]]
+
+
+async def test_a_traced_request_is_told_what_its_batch_took() -> None:
+    """Its own time in the queue and the stages of the whole batch; who is not traced is told nothing."""
+    let = asyncio.Event()
+
+    async def answer(numbers: Sequence[int]) -> Sequence[int]:
+        with Stages(observed=False).measure("encode"):
+            await let.wait()
+        return numbers
+
+    batches = MicroBatches(answer, largest=8)
+
+    async def ask(number: int, timings: list[Timing] | None) -> None:
+        TIMINGS.set(timings)
+        await batches.ask(number)
+
+    first, second = list[Timing](), list[Timing]()
+    tasks = [asyncio.create_task(ask(number, its)) for number, its in enumerate((None, first, None, second))]
+    await asyncio.sleep(0)
+    let.set()
+    await asyncio.gather(*tasks)
+    assert [its.stage for its in first] == [its.stage for its in second] == ["queue", "encode"]
+    assert first[1] == second[1]
+    assert first[0].started < second[0].started <= second[0].ended == first[0].ended <= first[1].started
