@@ -15,8 +15,9 @@ from service.last_intents import LastIntents
 from service.registry import Registry
 from service.schemas import RecommendationRequest
 from service.shared_document import SharedDocument
+from service.store_errors import store_failed
 from service.stores.base import Interaction, SequenceStore, StoreUnavailableError
-from service.telemetry import STORE_ERRORS, Stages
+from service.telemetry import Stages
 
 
 class Recommend(Protocol):
@@ -73,8 +74,8 @@ class Histories:
         try:
             with self._stages.measure("store"):
                 found = await self._store.recent_many(user_ids)
-        except StoreUnavailableError:
-            STORE_ERRORS.labels("read").inc()
+        except StoreUnavailableError as error:
+            store_failed("read", error)
             self.degraded = "store_unavailable"
             return [[] for _ in user_ids]
         return [[interaction.item_id for interaction in sequence] for sequence in found]
@@ -85,5 +86,5 @@ async def stored_sequence(store: SequenceStore, user_id: str) -> list[Interactio
     try:
         return (await store.recent_many([user_id]))[0]
     except StoreUnavailableError as error:
-        STORE_ERRORS.labels("read").inc()
+        store_failed("read", error)
         raise StoreDownError("the store does not answer; try again") from error

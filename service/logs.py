@@ -27,7 +27,7 @@ class JsonLines(JsonFormatter):
 
     def __init__(self) -> None:
         renamed = {"levelname": "level", "name": "logger", "exc_info": "exception"}
-        super().__init__("%(levelname)s %(name)s %(message)s", rename_fields=renamed, timestamp=True)
+        super().__init__("%(levelname)s %(name)s %(process)d %(message)s", rename_fields=renamed, timestamp=True)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  # logging's name
         """See `told`."""
@@ -62,7 +62,8 @@ def log_config(log_format: LogFormat) -> dict[str, Any]:
         "formatters": {"lines": {"()": FORMATTERS[log_format]}},
         "filters": {"request": {"()": WithRequest}},
         "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "lines", "filters": ["request"]}},
-        "root": {"level": "INFO", "handlers": ["lines"]},
+        "root": {"level": "WARNING", "handlers": ["lines"]},
+        "loggers": {"intently": {"level": "INFO"}},
     }
 
 

@@ -52,6 +52,7 @@ class LogWriter:
         Raises StoreUnavailableError, OSError, duckdb.Error; then nothing is lost.
         """
         written = 0
+        BUFFERED.set(await self._store.logged_count())  # now, because what follows may fail
         while await self._held() and (entries := await self._store.logged(AT_ONCE)):
             written += await asyncio.to_thread(self._move, entries)
             await self._store.drop_logged([entry.entry_id for entry in entries])

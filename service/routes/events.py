@@ -6,8 +6,8 @@ from service.dependencies import WorkerParts
 from service.errors import StoreDownError
 from service.routes.fast import fast_post
 from service.schemas import EventsAnswer, EventsRequest
+from service.store_errors import store_failed
 from service.stores.base import StoreUnavailableError
-from service.telemetry import STORE_ERRORS
 
 router = APIRouter(tags=["events"])
 
@@ -19,6 +19,6 @@ async def post_events(request: EventsRequest, its: WorkerParts) -> bytes:
     try:
         results = await its.intake.receive(request.events, engine)
     except StoreUnavailableError as error:
-        STORE_ERRORS.labels("append").inc()
+        store_failed("append", error)
         raise StoreDownError("the store does not answer; send the same events again") from error
     return EventsAnswer(results=results).model_dump_json(exclude_none=True).encode()

@@ -11,8 +11,8 @@ from service.errors import StoreDownError
 from service.intent_lookup import look_up
 from service.routes.recommendations import recommend_one
 from service.schemas import MAX_K, IntentAnswer, IntentLookup, RecommendationAnswer, RecommendationRequest
+from service.store_errors import store_failed
 from service.stores.base import StoreUnavailableError
-from service.telemetry import STORE_ERRORS
 
 router = APIRouter(tags=["users"])
 UserId = Annotated[str, Path(min_length=1, max_length=256)]
@@ -63,6 +63,6 @@ async def erase_user(user_id: UserId, its: WorkerParts) -> dict[str, Any]:
     try:
         erased = await its.intake.erase(user_id)
     except StoreUnavailableError as error:
-        STORE_ERRORS.labels("erase").inc()
+        store_failed("erase", error)
         raise StoreDownError("the store does not answer; the user may not have been erased, try again") from error
     return {"user_id": user_id, "erased": erased}

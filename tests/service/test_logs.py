@@ -179,7 +179,7 @@ def test_every_line_of_every_process_is_one_json_object(tiny_bundle: Path, tmp_p
     code, errors = service.stop()
     assert code == 0
     lines = [json.loads(line) for line in errors.splitlines()]
-    assert all({"timestamp", "level", "logger", "message"} <= line.keys() for line in lines)
+    assert all({"timestamp", "level", "logger", "process", "message"} <= line.keys() for line in lines)
     said = {line["message"]: line for line in lines}
     assert f"serving bundle {tiny_bundle.name}" in said
     assert f"worker {worker} ended; another takes its place" in said

@@ -30,7 +30,10 @@ def client(server: ValkeyServer, tiny_bundle: Path) -> Iterator[TestClient]:
         yield client
 
 
-def test_answers_go_on_without_redis_and_recover(client: TestClient, server: ValkeyServer) -> None:
+def test_answers_go_on_without_redis_and_recover(
+    client: TestClient, server: ValkeyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says why, once in ten seconds for each kind of call, and whom it concerned never."""
     assert client.post("/v1/events", json=EVENT).json()["results"][0]["status"] == "accepted"
     assert client.post("/v1/recommendations", json=USER).json()["source"] == "model"
     server.terminate()  # SIGKILL
@@ -46,6 +49,10 @@ def test_answers_go_on_without_redis_and_recover(client: TestClient, server: Val
     refused = client.post("/v1/events", json=EVENT)
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "store_unavailable")
     assert client.get("/health/ready").json()["store"] == "unavailable"
+    complaints = [record.message for record in caplog.records if "the store did not answer" in record.message]
+    assert 2 <= len(complaints) <= 4, "6 reads and an append failed, in less than 20 s"
+    assert "redis: ConnectionError" in complaints[0]
+    assert "outage" not in caplog.text
     server.start()
     deadline = time.monotonic() + 10
     while client.post("/v1/recommendations", json=USER).json()["source"] != "model":
