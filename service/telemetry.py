@@ -38,7 +38,6 @@ SHADOW_OVERLAP = Histogram(
 )
 SHADOW_DURATION = Histogram("intently_shadow_duration_seconds", "Time of the shadow for a batch.", buckets=LATENCY)
 SHADOW_DROPPED = Counter("intently_shadow_dropped", "Requests not compared because the shadow was at work.")
-MIRROR_FAILURES = Counter("intently_mirror_failures", "Bundles, or lists of them, that could not be copied.")
 BREAKER_OPEN = Gauge(
     "intently_store_breaker_open", "Workers that ask the store no more than once a second.", multiprocess_mode="livesum"
 )

@@ -1,6 +1,8 @@
 """The supervising process and its admin port."""
 
 import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from pathlib import Path
@@ -23,3 +25,10 @@ def test_the_admin_thread_has_ended_before_the_process_does(tiny_bundle: Path, t
             assert answer.status == 200
         assert admin_threads() == ["admin"]
     assert admin_threads() == []
+
+
+def test_the_supervising_process_makes_none_of_the_workers_gauges() -> None:
+    """Its zeros would be the least of the workers' control versions and bundles' ages."""
+    modules = "service.server, service.admin.app, service.bundle_mirror"
+    program = f"import sys, {modules}; sys.exit('service.telemetry' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
