@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service.error_answers import error_answer
 from service.errors import BodyTooLargeError, ServiceError
-from service.request_ids import LENGTH, RequestIds, read
+from service.request_ids import LENGTH, RequestIds, read_headers
 from service.routes.fast import FastRoute
 from service.security.access import Access
 from service.telemetry import answered
@@ -40,7 +40,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        headers = read(scope["headers"])
+        headers = read_headers(scope["headers"])
         ids = self._ids.begin(headers)
         status = 500
 
@@ -62,14 +62,15 @@ class Guard:
         except ServiceError as error:  # refused here
             await error_answer(error)(scope, receive, counted_send)
         finally:
-            seconds = time.perf_counter() - started
-            route = template(scope)
-            requests, durations = answered(route, scope["method"], status)
-            requests.inc()
-            durations.observe(seconds)
-            if self._logged:
-                said = {"method": scope["method"], "route": route, "status": status, "seconds": round(seconds, 6)}
-                access_log.info("answered", extra=said)
+            self._note(scope["method"], template(scope), status, time.perf_counter() - started)
+
+    def _note(self, method: str, route: str, status: int, seconds: float) -> None:
+        requests, durations = answered(route, method, status)
+        requests.inc()
+        durations.observe(seconds)
+        if self._logged:
+            said = {"method": method, "route": route, "status": status, "seconds": round(seconds, 6)}
+            access_log.info("answered", extra=said)
 
 
 async def _limited(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> Receive:

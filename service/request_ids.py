@@ -35,7 +35,7 @@ class RequestIds:
         return told
 
 
-def read(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """The headers that whoever stands before an application looks at, in one pass."""
     return {name: value for name, value in headers if name in READ}
 

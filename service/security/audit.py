@@ -7,7 +7,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service.error_answers import error_answer
 from service.errors import ServiceError
-from service.request_ids import RequestIds, read
+from service.request_ids import RequestIds, read_headers
 from service.security.access import Access
 
 log = logging.getLogger("intently.audit")
@@ -27,7 +27,7 @@ class AuditedAccess:
             await self.app(scope, receive, send)
             return
         key, status = None, 500
-        ids = self._ids.begin(read(scope["headers"]))
+        ids = self._ids.begin(read_headers(scope["headers"]))
 
         async def noted_send(message: Message) -> None:
             nonlocal status
