@@ -69,9 +69,7 @@ def create_app(settings: Settings) -> ASGIApp:
 async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIterator[None]:
     telemetry.initialise((path, method) for path, methods in app.openapi()["paths"].items() for method in methods)
     breaker = CircuitBreaker(changed=telemetry.breaker_changed)
-    store = open_store(
-        settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout, breaker=breaker
-    )
+    store = open_store(settings.store, breaker=breaker, **settings.store_options())
     registry = Registry(settings.bundle, threads=settings.threads)
     last_intents = LastIntents()
     keeps_log = settings.events is not None

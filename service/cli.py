@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from service.cli_store import load_command, migrate_command
+from service.cli_store import STORE_HELP, load_command, migrate_command
 
 app = typer.Typer(
     help="Serve next items and intents from a bundle.", no_args_is_help=True, pretty_exceptions_show_locals=False
@@ -39,7 +39,7 @@ def run(
         ),
     ] = None,
     store: Annotated[
-        str, typer.Option("--store", help="sqlite:///path or redis://host:port/db.", envvar="INTENTLY_STORE")
+        str, typer.Option("--store", help=STORE_HELP, envvar="INTENTLY_STORE")
     ] = "sqlite:///intently.sqlite3",
     host: Annotated[str, typer.Option(help="Address of the public port.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Public port.")] = 8000,

@@ -7,15 +7,17 @@ from typing import Annotated, TypeVar
 
 import typer
 
+STORE_HELP = (
+    "sqlite:///path, redis://host:port/db, redis+sentinel://host,host/service or redis+cluster://host,host; "
+    "rediss for TLS. docs/stores.md says how to keep a password out of the process list."
+)
 SLOW = 5.0  # seconds a call may take: nobody waits for an answer meanwhile
 Found = TypeVar("Found")
 
 
 def load_command(
     log: Annotated[Path, typer.Argument(exists=True, help="CSV, Parquet, or a directory of it (`run --events`).")],
-    store: Annotated[
-        str, typer.Option("--store", help="sqlite:///path or redis://host:port/db.", envvar="INTENTLY_STORE")
-    ],
+    store: Annotated[str, typer.Option("--store", help=STORE_HELP, envvar="INTENTLY_STORE")],
 ) -> None:
     """Fill a store with each user's newest events; loading a log again changes nothing.
 
@@ -25,13 +27,14 @@ def load_command(
     """
     from service.loading import Loaded, load
     from service.settings import Settings
-    from service.stores.opening import open_store
+    from service.stores.opening import StoreOptions, open_store
 
     settings = Settings(store=store)
     types, kept = settings.sequence_event_types, settings.stored_events
+    options: StoreOptions = {**settings.store_options(), "timeout": SLOW}
 
     async def loading(progress: Callable[[int], None]) -> Loaded:
-        opened = open_store(store, stored_events=kept, timeout=SLOW)
+        opened = open_store(store, **options)
         try:
             return await load(log, opened, stored_events=kept, types=types, progress=progress)
         finally:
@@ -44,7 +47,7 @@ def load_command(
 
 
 def migrate_command(
-    source: Annotated[str, typer.Argument(help="The store to copy from: sqlite:///path or redis://host:port/db.")],
+    source: Annotated[str, typer.Argument(help="The store to copy from, as in `run --store`.")],
     target: Annotated[str, typer.Argument(help="The store to copy into.")],
 ) -> None:
     """Copy every sequence and the decisions (active bundle, availability) of one store into another.
@@ -57,12 +60,12 @@ def migrate_command(
     """
     from service.loading import migrate
     from service.settings import Settings
-    from service.stores.opening import open_store
+    from service.stores.opening import StoreOptions, open_store
 
-    kept = Settings(store=target).stored_events
+    options: StoreOptions = {**Settings(store=target).store_options(), "timeout": SLOW}
 
     async def copying(progress: Callable[[int], None]) -> int:
-        old, new = (open_store(url, stored_events=kept, timeout=SLOW) for url in (source, target))
+        old, new = (open_store(url, **options) for url in (source, target))
         try:
             return await migrate(old, new, progress)
         finally:

@@ -1,5 +1,6 @@
 """A store filled from a log or from another store."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,10 +57,13 @@ async def load(
         rejected = _rejected(connection)
         done.rejected = len(rejected)
         done.examples = [f"line {line}: {reason}" for line, reason in rejected[:EXAMPLES]]
-        for batch in _newest(connection, stored_events, types):
-            await store.append(batch)
+        batches = _newest(connection, stored_events, types)
+        batch = next(batches, [])
+        while batch:
+            _, following = await asyncio.gather(store.append(batch), asyncio.to_thread(next, batches, []))
             done.events += len(batch)
             progress(len(batch))
+            batch = following
         (done.users,) = connection.execute("SELECT count(DISTINCT user_id) FROM wanted").fetchone() or (0,)
     return done
 

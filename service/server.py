@@ -53,7 +53,7 @@ def check_settings() -> None:
 
 
 async def _open_once(settings: Settings) -> None:
-    store = open_store(settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout)
+    store = open_store(settings.store, **settings.store_options())
     await store.close()
 
 

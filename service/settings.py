@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.stores.opening import StoreOptions
+
 LogFormat = Literal["json", "text"]
 
 
@@ -17,8 +19,10 @@ class Settings(BaseSettings):
     bundle: Path = Field(default=Path("bundles"), description="a bundle, or a directory whose newest bundle is served")
     mirror: str | None = Field(default=None, description="fsspec URL whose bundles are copied to `bundle`")
     mirror_seconds: float = Field(default=10.0, gt=0, description="seconds between looks at `mirror`")
-    store: str = Field(default="sqlite:///intently.sqlite3", description="sqlite:///path or redis://host:port/db")
+    store: str = Field(default="sqlite:///intently.sqlite3", description="a store URL, see docs/stores.md")
+    store_password_file: Path | None = Field(default=None, description="password of the user that the store URL names")
     stored_events: int = Field(default=200, ge=1, description="events kept per user")
+    stored_days: float | None = Field(default=None, gt=0, description="days an idle user is kept; without it for ever")
     store_timeout: float = Field(default=0.05, gt=0, description="seconds a read from Redis may take")
     sequence_event_types: frozenset[str] = Field(
         default=frozenset({"click", "view", "interaction", "cart", "purchase", "conversion"}),
@@ -38,3 +42,12 @@ class Settings(BaseSettings):
     access_log: bool = Field(default=False, description="whether every answer leaves a line")
     traces: bool = Field(default=False, description="whether OpenTelemetry traces are sent, as OTEL_* variables say")
     poll_seconds: float = Field(default=1.0, gt=0, description="seconds between looks for a newer bundle")
+
+    def store_options(self) -> StoreOptions:
+        """How the store keeps and answers."""
+        return {
+            "stored_events": self.stored_events,
+            "stored_days": self.stored_days,
+            "timeout": self.store_timeout,
+            "password_file": self.store_password_file,
+        }

@@ -46,7 +46,7 @@ def create_admin_app(settings: Settings, metrics_directory: str) -> AuditedAcces
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
-    store = open_store(settings.store, stored_events=settings.stored_events, timeout=settings.store_timeout)
+    store = open_store(settings.store, **settings.store_options())
     app.state.parts = AdminParts(settings.bundle, control_state(store), availability(store))
     async with _event_log(settings, store):
         yield

@@ -1,8 +1,9 @@
 -- Merge events into one user's sequence: the same rule and form as service/stores/packed.py.
--- KEYS[1] the sequence; ARGV[1] how many events are kept; ARGV[2...] one packed entry an event.
+-- KEYS[1] the sequence; ARGV[1] how many events are kept, ARGV[2] for how many milliseconds (0: for ever);
+-- ARGV[3...] one packed entry an event.
 -- -> one status an event: 0 accepted, 1 duplicate, 2 late.
 -- Numbers stay below 2^53, so Lua's doubles are exact. Item ids are compared byte by byte: Lua's < follows the locale.
-local limit = tonumber(ARGV[1])
+local limit, milliseconds = tonumber(ARGV[1]), tonumber(ARGV[2])
 local count = 0  -- kept entries, oldest first, in three parallel lists: cheaper than a table an entry
 local times, keys, entries, known_keys = {}, {}, {}, {}
 
@@ -54,15 +55,15 @@ end
 while count > limit do remove(1) end  -- the limit was lowered
 
 local statuses = {}
-for i = 2, #ARGV do
+for i = 3, #ARGV do
   local time, key = struct.unpack('>I7I6', ARGV[i])
   if known_keys[key] then
-    statuses[i - 1] = 1
+    statuses[i - 2] = 1
     replace_if_newer(time, key, ARGV[i])
   elseif count == limit and (time < times[1] or (time == times[1] and key < keys[1])) then
-    statuses[i - 1] = 2
+    statuses[i - 2] = 2
   else
-    statuses[i - 1] = 0
+    statuses[i - 2] = 0
     if count == limit then remove(1) end
     insert(time, key, ARGV[i])
   end
@@ -70,4 +71,5 @@ end
 
 local after = table.concat(entries)
 if after ~= before then redis.call('SET', KEYS[1], after) end
+if milliseconds > 0 then redis.call('PEXPIRE', KEYS[1], milliseconds) end
 return statuses

@@ -1,30 +1,33 @@
 """Sequences in Redis (or any server of its protocol): one string a user, merged by one Lua script."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoScriptError, RedisError
 
 from service.stores import packed
 from service.stores.base import Document, EventStatus, Interaction, LogEntry, StoredEvent, StoreUnavailableError
 from service.stores.breaker import CircuitBreaker
+from service.stores.redis_client import answer_seconds
 
 APPEND = (Path(__file__).parent / "append.lua").read_text(encoding="utf-8")
+APPEND_DIGEST = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()  # the name the server gives it
 CHANGE_DOCUMENT = """
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'content', ARGV[3])
 return 1
 """
 SCANNED = 1000  # keys looked at a call
+SCAN_SECONDS = 60.0  # for that many of ours among any number of others
 LOG, LOG_FIELD = "intently:log", b"e"
 STATUSES = (EventStatus.ACCEPTED, EventStatus.DUPLICATE, EventStatus.LATE)
-WRITE_SECONDS = 1.0  # an append may wait for the server's fsync
-CONNECTIONS = 64  # at once; further calls wait for one within their own time
+CALLS = 16  # at once, so that few TLS handshakes begin together; further ones wait within their own time
+DAY_MILLISECONDS = 86_400_000
 Answer = TypeVar("Answer")
 
 
@@ -34,28 +37,33 @@ class RedisStore:
     A cancelled caller leaves its task to finish, so the connection is read to the end of the reply; a task that runs
     out of time drops its connection. Either way no connection carries one user's reply to another's question.
     An append that timed out may have been stored: sending it again is safe, the state is the same.
+
+    While calls fail, the client starts again beside them: it drops its connections and finds a cluster's nodes anew.
     """
 
-    def __init__(self, url: str, *, stored_events: int, timeout: float, breaker: CircuitBreaker | None = None) -> None:
+    def __init__(
+        self,
+        client: Redis | RedisCluster,
+        *,
+        stored_events: int,
+        timeout: float,
+        stored_days: float | None = None,
+        breaker: CircuitBreaker | None = None,
+    ) -> None:
         """`timeout`: seconds a read may take. Connects on the first call; belongs to the event loop of that call."""
+        self._redis: Any = client  # redis-py's types promise two kinds of answers
+        self._mget = client.mget_nonatomic if isinstance(client, RedisCluster) else client.mget
         self._limit = stored_events
+        self._milliseconds = 0 if stored_days is None else round(stored_days * DAY_MILLISECONDS)
         self._timeout = timeout
+        self._write_timeout = answer_seconds(timeout)
         self._breaker = breaker or CircuitBreaker()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._free = asyncio.Semaphore(CONNECTIONS)
-        self._redis: Redis = Redis.from_url(
-            url,
-            protocol=2,
-            max_connections=2 * CONNECTIONS,  # never reached: `_free` makes callers wait instead of failing them
-            socket_timeout=WRITE_SECONDS,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 1),  # once, for a connection that died while it was idle
-            health_check_interval=0,
-        )
-        self._script = self._redis.register_script(APPEND)
+        self._free = asyncio.Semaphore(CALLS)
+        self._starting: asyncio.Task[None] | None = None
 
     async def append(self, events: Sequence[StoredEvent], logged: bytes = b"") -> list[EventStatus]:
-        """See SequenceStore. One round trip, the log first: a call that broke off is sent again, and logged again."""
+        """See SequenceStore. One round trip (to each node of a cluster at once)."""
         entries = [packed.pack([packed.entry(event)]) for event in events]
         places: dict[str, list[int]] = {}
         for place, event in enumerate(events):
@@ -63,7 +71,7 @@ class RedisStore:
         arriving = {user_id: [entries[place] for place in its] for user_id, its in places.items()}
         if not arriving and not logged:
             return []
-        answers = await self._bounded(lambda: self._append(arriving, logged), WRITE_SECONDS)
+        answers = await self._bounded(lambda: self._append(arriving, logged), self._write_timeout)
         statuses = [EventStatus.ACCEPTED] * len(events)
         for its, codes in zip(places.values(), answers, strict=True):
             for place, code in zip(its, codes, strict=True):
@@ -71,38 +79,35 @@ class RedisStore:
         return statuses
 
     async def recent_many(self, user_ids: Sequence[str]) -> list[list[Interaction]]:
-        """See SequenceStore. One MGET."""
+        """See SequenceStore. One round trip, as in `append`."""
         if not user_ids:
             return []
         keys = [_key(user_id) for user_id in user_ids]
-        values: list[bytes | None] = await self._bounded(lambda: self._redis.mget(keys), self._timeout)
+        values: list[bytes | None] = await self._bounded(lambda: self._mget(keys), self._timeout)
         return [packed.interactions(value, limit=self._limit) for value in values]
 
     async def erase(self, user_id: str, logged: bytes = b"") -> bool:
         """See SequenceStore."""
-        return bool(await self._bounded(lambda: self._erase(user_id, logged), WRITE_SECONDS))
+        return bool(await self._bounded(lambda: self._erase(user_id, logged), self._write_timeout))
 
     async def everything(self) -> AsyncIterator[StoredEvent]:
         """See SequenceStore. What is written meanwhile may or may not be among it."""
-        cursor = 0
-        while True:
-            cursor, keys = await self._bounded(lambda at=cursor: self._scan(at), WRITE_SECONDS)  # type: ignore[misc]
-            values = await self._bounded(lambda its=keys: self._redis.mget(its), WRITE_SECONDS) if keys else []  # type: ignore[misc]
+        scan = self._redis.scan_iter(match=_key("*"), count=SCANNED)
+        while keys := await self._bounded(lambda: _some(scan), SCAN_SECONDS):
+            values = await self._bounded(lambda its=keys: self._mget(its), self._write_timeout)  # type: ignore[misc]
             for key, value in zip(keys, values, strict=True):
                 for event in packed.events(_user_id(key), value or b""):
                     yield event
-            if cursor == 0:
-                return
 
     async def logged(self, limit: int) -> list[LogEntry]:
         """See SequenceStore."""
-        found: list[Any] = await self._bounded(lambda: self._redis.xrange(LOG, count=limit), WRITE_SECONDS)
+        found: list[Any] = await self._bounded(lambda: self._redis.xrange(LOG, count=limit), self._write_timeout)
         return [LogEntry(entry_id.decode(), fields[LOG_FIELD]) for entry_id, fields in found]
 
     async def drop_logged(self, entry_ids: Sequence[str]) -> None:
         """See SequenceStore."""
         if entry_ids:
-            await self._bounded(lambda: self._redis.xdel(LOG, *entry_ids), WRITE_SECONDS)
+            await self._bounded(lambda: self._redis.xdel(LOG, *entry_ids), self._write_timeout)
 
     async def logged_count(self) -> int:
         """See SequenceStore."""
@@ -116,7 +121,7 @@ class RedisStore:
     async def change_document(self, name: str, expected: int, document: Document) -> bool:
         """See SequenceStore. One script, so that nobody can write in between."""
         words = (CHANGE_DOCUMENT, 1, _shared(name), expected, document.version, document.content)
-        return bool(await self._bounded(lambda: self._redis.eval(*words), WRITE_SECONDS))
+        return bool(await self._bounded(lambda: self._redis.eval(*words), self._write_timeout))
 
     async def ping(self) -> None:
         """See SequenceStore."""
@@ -137,55 +142,82 @@ class RedisStore:
         return Document(int(found[0] or 0), found[1] or b"")
 
     async def _append(self, arriving: dict[str, list[bytes]], logged: bytes) -> list[list[int]]:
-        try:
-            return await self._send(arriving, logged)
-        except NoScriptError:  # a restarted server has forgotten the script; what is logged is there already
-            await self._redis.script_load(APPEND)
-            return await self._send(arriving, b"")
-
-    async def _send(self, arriving: dict[str, list[bytes]], logged: bytes) -> list[list[int]]:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            if logged:
-                pipeline.xadd(LOG, {LOG_FIELD: logged})
-            for user_id, entries in arriving.items():
-                pipeline.evalsha(self._script.sha, 1, _key(user_id), self._limit, *entries)
-            answers: list[Any] = await pipeline.execute()
-        return answers[bool(logged) :]
-
-    async def _scan(self, cursor: int) -> tuple[int, list[bytes]]:
-        found: Any = await self._redis.scan(cursor, match=_key("*"), count=SCANNED)
-        return int(found[0]), found[1]
+        calls = [(1, _key(user_id), self._limit, self._milliseconds, *its) for user_id, its in arriving.items()]
+        answers = await self._written([("EVALSHA", APPEND_DIGEST, *call) for call in calls], logged)
+        forgotten = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if forgotten:  # by a restarted server; what is logged is there already
+            again = await self._written([("EVAL", APPEND, *calls[place]) for place in forgotten], b"")
+            for place, answer in zip(forgotten, again, strict=True):
+                answers[place] = answer
+        return answers
 
     async def _erase(self, user_id: str, logged: bytes) -> int:
+        [erased] = await self._written([("DEL", _key(user_id))], logged)
+        return int(erased)
+
+    async def _written(self, commands: list[tuple[Any, ...]], logged: bytes) -> list[Any]:
+        """An answer to each command, which may be that the script is not known."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             if logged:
                 pipeline.xadd(LOG, {LOG_FIELD: logged})
-            pipeline.delete(_key(user_id))
-            answers: list[Any] = await pipeline.execute()
-        return int(answers[-1])
+            for command in commands:
+                pipeline.execute_command(*command)
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception) and not isinstance(answer, NoScriptError):
+                raise answer
+        return answers[bool(logged) :]
 
     async def _bounded(self, call: Callable[[], Awaitable[Any]], seconds: float) -> Any:
         if not self._breaker.admits():
             raise StoreUnavailableError("redis: not asked, because the last calls failed")
-        task = asyncio.create_task(self._attempt(call, seconds))
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._task(self._attempt(call, seconds)))
 
     async def _attempt(self, call: Callable[[], Awaitable[Answer]], seconds: float) -> Answer:
         try:
             async with asyncio.timeout(seconds), self._free:
+                await self._started()
                 answer = await call()
         except (RedisError, OSError, TimeoutError) as error:
             self._breaker.failed()
+            if self._breaker.is_open and self._starting is not None and self._starting.done():
+                self._starting = self._task(self._start())
             raise StoreUnavailableError(f"redis: {type(error).__name__}: {error}") from error
         self._breaker.succeeded()
         return answer
+
+    async def _started(self) -> None:
+        """Finding the nodes of a cluster may take longer than a call has: it goes on when the call is over."""
+        starting = self._starting
+        if starting is None or (starting.done() and (starting.cancelled() or starting.exception())):
+            starting = self._starting = self._task(self._start())
+        await asyncio.shield(starting)
+
+    async def _start(self) -> None:
+        with suppress(RedisError, OSError):
+            await self._redis.aclose()
+        await self._redis.initialize()
+
+    def _task(self, work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # seen here, so that nobody warns that it was never retrieved
+
+
+async def _some(keys: AsyncIterator[bytes]) -> list[bytes]:
+    """The next `SCANNED` keys."""
+    found: list[bytes] = []
+    async for key in keys:
+        found.append(key)
+        if len(found) == SCANNED:
+            break
+    return found
 
 
 def _key(user_id: str) -> str:

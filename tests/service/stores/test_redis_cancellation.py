@@ -2,16 +2,18 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from redis import Redis
 
 from service.stores.base import StoredEvent, StoreUnavailableError
 from service.stores.breaker import CircuitBreaker
 from service.stores.redis import RedisStore
+from service.stores.redis_client import redis_client
+from tests.service.redis_servers import asked
 
 NEVER_OPENS = 10**9
 TIMEOUTS = (1.0, 0.003, 0.001, 0.0004)  # seconds: calls run out of time never, seldom, often, almost always
@@ -50,10 +52,20 @@ class Crowd:
         await asyncio.gather(*asking)
 
 
+@pytest.fixture(params=["redis", "cluster"])
+def server_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
 @pytest.fixture
-async def crowd(redis_url: str) -> AsyncIterator[Crowd]:
+async def crowd(server_url: str) -> AsyncIterator[Crowd]:
     stores = [
-        RedisStore(redis_url, stored_events=200, timeout=timeout, breaker=CircuitBreaker(failures=NEVER_OPENS))
+        RedisStore(
+            redis_client(server_url, timeout=timeout),
+            stored_events=200,
+            timeout=timeout,
+            breaker=CircuitBreaker(failures=NEVER_OPENS),
+        )
         for timeout in TIMEOUTS
     ]
     yield Crowd(stores)
@@ -61,13 +73,13 @@ async def crowd(redis_url: str) -> AsyncIterator[Crowd]:
         await store.close()
 
 
-async def test_after_a_thousand_cancellations_every_reply_belongs_to_its_user(crowd: Crowd, redis_url: str) -> None:
-    """The server pauses now and then, so that replies also arrive long after their call was given up."""
+async def test_after_a_thousand_cancellations_every_reply_belongs_to_its_user(crowd: Crowd, server_url: str) -> None:
+    """The servers pause now and then, so that replies also arrive long after their call was given up."""
+    ports = [int(port) for port in re.findall(r":(\d+)", server_url)]
     await crowd.stores[0].append([StoredEvent(name, name, 1, 1) for name in crowd.names])
-    with Redis.from_url(redis_url) as pausing:
-        while crowd.seen["cancelled"] < 1000:
-            if crowd.chance.random() < 0.2:
-                pausing.execute_command("CLIENT", "PAUSE", 2)  # milliseconds
-            await crowd.ask_together()
+    while crowd.seen["cancelled"] < 1000:
+        if crowd.chance.random() < 0.2:
+            asked(crowd.chance.choice(ports), "CLIENT", "PAUSE", 2)  # milliseconds
+        await crowd.ask_together()
     assert crowd.seen["answered"] >= 500, crowd.seen
     assert crowd.seen["out of time"] >= 50, crowd.seen

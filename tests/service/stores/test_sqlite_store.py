@@ -115,3 +115,14 @@ async def test_a_closed_store_says_so(opened: OpenStore, tmp_path: Path) -> None
     await store.close()
     with pytest.raises(StoreUnavailableError, match="shutdown"):
         await store.ping()
+
+
+async def test_an_event_takes_at_most_36_bytes_of_the_file_and_a_user_200(opened: OpenStore, tmp_path: Path) -> None:
+    """At item_ids of 10 bytes and 50 events a user: 2,000 bytes a user."""
+    store = opened(f"sqlite:///{tmp_path / 'events.sqlite3'}", stored_days=90)
+    for user in range(300):
+        events = [StoredEvent(f"u{user:09}", f"B{at:09}", at, at) for at in range(50)]
+        await store.append(events[:25])
+        await store.append(events[25:])
+    await store.close()
+    assert 50 * 25 < (tmp_path / "events.sqlite3").stat().st_size / 300 <= 50 * 36 + 200
