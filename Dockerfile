@@ -31,7 +31,7 @@ RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf --mount=type=secret,id=
 FROM python:3.11-slim AS base
 ENV PATH=/opt/intently/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin intently \
-    && install -d -o intently -g intently /bundles /data /runs /redis
+    && install -d -o intently -g intently /bundles /data /events /redis /runs
 USER 10001:10001
 WORKDIR /runs
 

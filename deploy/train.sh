@@ -1,6 +1,11 @@
 #!/bin/sh
-# The training container's demo job: a synthesized log becomes a bundle in /bundles. Mount a log and change it at will.
+# The training container's job: a log becomes a bundle in /bundles. INTENTLY_LOG names it, such as /events, the service's
+# event log; without it one is synthesized. Mount a log of your own and change the job at will.
 set -eu
-intently-train synthesize --out /data/raw
-intently-train prepare /data/raw/interactions.csv --items /data/raw/items.csv --out /data/prepared --overwrite
+if [ -n "${INTENTLY_LOG:-}" ]; then
+    intently-train prepare "$INTENTLY_LOG" --type-column type --out /data/prepared --overwrite
+else
+    intently-train synthesize --out /data/raw
+    intently-train prepare /data/raw/interactions.csv --items /data/raw/items.csv --out /data/prepared --overwrite
+fi
 exec intently-train run demo --data /data/prepared --out /bundles --work /runs/demo

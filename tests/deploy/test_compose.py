@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from service.event_log.entries import LoggedEvent
+from service.event_log.files import EventFiles
+
 ROOT = Path(__file__).parents[2]
 URL = os.environ.get("INTENTLY_COMPOSE_URL", "")
 PROMETHEUS = os.environ.get("INTENTLY_PROMETHEUS_URL", "http://127.0.0.1:9090")
@@ -45,6 +48,36 @@ def test_every_service_is_hardened_and_pinned() -> None:
         assert name in ("training", "redis-volume") or service["healthcheck"], name
         for published in service.get("ports", []):
             assert published.startswith("127.0.0.1:"), f"{name}: published to this machine only"
+
+
+def test_the_event_log_is_a_volume_that_training_reads() -> None:
+    """It lies where the image has a directory of the same owner, which a new volume takes over."""
+    service, training = services()["service"], services()["training"]
+    assert service["command"][-2:] == ["--events", "/events"]
+    assert "events:/events" in service["volumes"]
+    assert "events:/events:ro" in training["volumes"]
+    volumes = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["volumes"]
+    assert set(volumes) == {"redis", "bundles", "events"}
+    made = next(line for line in (ROOT / "Dockerfile").read_text().splitlines() if "install -d" in line)
+    assert {f"/{name}" for name in volumes} <= set(made.split())
+
+
+def test_the_training_job_prepares_what_users_did(tmp_path: Path) -> None:
+    """Its script up to the training itself, in folders of the test's own: 60 users with 12 events each."""
+    (tmp_path / "data").mkdir()
+    events = [
+        LoggedEvent(f"{user} {at}", f"u{user}", f"item-{(user * 7 + at * 3) % 20}", "click", at, None, None, at)
+        for user in range(60)
+        for at in range(12)
+    ]
+    EventFiles(tmp_path / "events").add(events, "one")
+    script, training, _ = (ROOT / "deploy/train.sh").read_text().partition("exec intently-train run")
+    assert training
+    script = script.replace(" /data", f" {tmp_path}/data")
+    environment = os.environ | {"INTENTLY_LOG": str(tmp_path / "events")}
+    done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert "60 users, 20 items, 720 interactions" in done.stdout, done.stderr
+    assert (tmp_path / "data/prepared").is_dir()
 
 
 @pytest.mark.skipif(shutil.which("check-jsonschema") is None, reason="check-jsonschema is not installed (pip)")

@@ -15,7 +15,7 @@ LIMIT = 550_000_000  # bytes, all layers
 PROBE = """
 import importlib.util, os, shutil
 assert os.getuid() == 10001, os.getuid()
-found = [name for name in ("torch", "onnx", "polars", "duckdb", "pip") if importlib.util.find_spec(name)]
+found = [name for name in ("torch", "onnx", "polars", "pip") if importlib.util.find_spec(name)]
 found += [name for name in ("gcc", "cc", "make") if shutil.which(name)]
 assert not found, found
 """
