@@ -11,6 +11,7 @@ from blends import blends
 from intents import intents
 from reproduction import is_temporal, reproduction
 from serving_table import serving
+from store_table import stores
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
@@ -32,8 +33,10 @@ def main() -> None:
     speeds = [line for line in lines if line["kind"] == "training-speed"]
     parts.append(speed_table(newest(speeds, by=("method", "next_item_loss"))))
     parts.append(serving(lines))
+    parts.append(stores(lines))
     shown = {id(line) for line in ranked + speeds}
     others = [line for line in lines if "metrics" in line and "configuration" not in line and id(line) not in shown]
+    others = [line for line in others if line["kind"] != "store"]
     others = [line for line in others if "sampled100/MRR" not in line["metrics"] and not is_temporal(line)]
     others = [line for line in others if not {"blended", "round", "connections", "items", "stress"} & set(line)]
     parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
