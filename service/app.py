@@ -70,7 +70,7 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
     telemetry.initialise((path, method) for path, methods in app.openapi()["paths"].items() for method in methods)
     breaker = CircuitBreaker(changed=telemetry.breaker_changed)
     store = open_store(settings.store, breaker=breaker, **settings.store_options())
-    registry = Registry(settings.bundle, threads=settings.threads)
+    registry = Registry(settings.bundle, threads=settings.threads, device=settings.device)
     last_intents = LastIntents()
     keeps_log = settings.events is not None
     intake = EventIntake(store, settings.sequence_event_types, settings.future_tolerance, logging=keeps_log)

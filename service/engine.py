@@ -15,6 +15,7 @@ from service.errors import NoBlendError, UnknownFilterError, UnknownIntentError,
 from service.fallback import PopularItems
 from service.inference.allowed import Allowed
 from service.inference.cooccurrence import Bonus
+from service.inference.device import Device
 from service.inference.encoder import Encoding, Floats
 from service.inference.recommender import Ranking, Recommender
 from service.inference.retrieval import set_threads
@@ -28,7 +29,7 @@ NEAREST = 2  # items of the history named as reasons
 class Engine:
     """Thread-safe: after construction nothing changes but, at once, which items are available."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, *, threads: int = 1, device: Device = "cpu") -> None:
         """Raise ValueError when the bundle's parts do not fit each other."""
         self.bundle_id = bundle.bundle_id
         self.manifest = bundle.manifest
@@ -38,16 +39,16 @@ class Engine:
         self.intents = bundle.intents
         self.created = datetime.fromisoformat(bundle.manifest.created).timestamp()
         self._threads = threads
-        self._recommender = Recommender(bundle, threads=threads)
+        self._recommender = Recommender(bundle, threads=threads, device=device)
         self._popular = PopularItems(bundle.popularity)
         self._item_intents = self._recommender.reasons.intents_of_all()  # (V)
         self.bundle_id_json = orjson.dumps(bundle.bundle_id)
         self.item_json = [b'{"item_id":' + orjson.dumps(item.item_id) + b',"score":' for item in bundle.items]
 
     @classmethod
-    def load(cls, path: Path, *, threads: int = 1) -> "Engine":
+    def load(cls, path: Path, *, threads: int = 1, device: Device = "cpu") -> "Engine":
         """Open, check and warm up. Raises BundleError, ValueError."""
-        engine = cls(open_bundle(path), threads=threads)
+        engine = cls(open_bundle(path), threads=threads, device=device)
         engine.recommend([Question(history=[engine.vocabulary.item_id(1)])], Stages(observed=False))
         return engine
 

@@ -13,6 +13,7 @@ from service.bundle.files import find_bundles
 from service.control import Control
 from service.engine import Engine
 from service.errors import NotReadyError, UnknownBundleError
+from service.inference.device import Device
 from service.telemetry import BUNDLE, BUNDLE_CREATED, READY
 
 log = logging.getLogger("intently")
@@ -26,10 +27,11 @@ class Registry:
     Engines are loaded beside those at work and swapped in by one assignment.
     """
 
-    def __init__(self, source: Path, *, threads: int = 1) -> None:
+    def __init__(self, source: Path, *, threads: int = 1, device: Device = "cpu") -> None:
         """`source`: a bundle, or a directory whose newest bundle is served."""
         self._source = source
         self._threads = threads
+        self._device: Device = device
         self._engine: Engine | None = None
         self._others: dict[str, Engine] = {}  # by bundle_id, those on trial
         self._control = Control()
@@ -131,7 +133,7 @@ class Registry:
                 return None
             self._refused[path] = state
             with _giving_way():
-                engine = Engine.load(path, threads=self._threads)
+                engine = Engine.load(path, threads=self._threads, device=self._device)
         except Exception as error:  # ONNX Runtime and FAISS raise types of their own; none may stop the watch
             self._refuse(f"bundle refused: {_sentence(path, error)}")
             return None

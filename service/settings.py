@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.inference.device import Device
 from service.stores.opening import StoreOptions
 
 LogFormat = Literal["json", "text"]
@@ -31,6 +32,7 @@ class Settings(BaseSettings):
     future_tolerance: float = Field(default=300.0, ge=0, description="seconds an event may lie ahead of the clock")
     keys: Path | None = Field(default=None, description="API keys file; without it everybody may do everything")
     workers: int = Field(default=1, ge=1, description="processes that share a key's rate")
+    device: Device = Field(default="auto", description="of ONNX Runtime: auto is cuda where it can be had, else cpu")
     threads: int = Field(default=1, ge=1, description="threads of ONNX Runtime and FAISS in each worker")
     queue_limit: int = Field(default=2048, ge=1, description="requests that may wait in a worker; more are refused")
     deadline: float = Field(default=0.5, gt=0, description="seconds a request may wait before it is refused")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.bundle.inputs import Rows, pack, truncate
+from service.inference.device import Device
 from service.inference.session import open_session
 
 Floats = NDArray[np.float32]
@@ -22,9 +23,9 @@ class Encoding(NamedTuple):
 class Encoder:
     """`encoder.onnx`. Thread-safe."""
 
-    def __init__(self, model: bytes, *, max_length: int, threads: int = 1, providers: Sequence[str] = ()) -> None:
+    def __init__(self, model: bytes, *, max_length: int, threads: int = 1, device: Device = "cpu") -> None:
         """Raises what `open_session` does."""
-        self._session = open_session(model, threads=threads, providers=providers)
+        self._session = open_session(model, threads=threads, device=device)
         self._max_length = max_length
 
     def encode(self, histories: Sequence[Sequence[int] | Rows]) -> Encoding:

@@ -10,6 +10,7 @@ from service.bundle.files import Bundle
 from service.bundle.inputs import Rows
 from service.inference.allowed import Allowed
 from service.inference.cooccurrence import Bonus, Cooccurrence
+from service.inference.device import Device
 from service.inference.encoder import Encoder, Encoding, Floats
 from service.inference.merge import merge
 from service.inference.reasons import Reasons, cosines
@@ -34,10 +35,10 @@ class Ranking:
 class Recommender:
     """One bundle's encoder and indices. Thread-safe: nothing changes after construction."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1, providers: Sequence[str] = ()) -> None:
+    def __init__(self, bundle: Bundle, *, threads: int = 1, device: Device = "cpu") -> None:
         """Raise ValueError when the bundle's parts do not fit each other."""
         manifest = bundle.manifest
-        self.encoder = Encoder(bundle.encoder, max_length=manifest.max_length, threads=threads, providers=providers)
+        self.encoder = Encoder(bundle.encoder, max_length=manifest.max_length, threads=threads, device=device)
         self.items = VectorIndex(bundle.item_index, first=1)
         self.intents = VectorIndex(bundle.intent_index, first=0)
         for part, found, wanted in (
@@ -57,7 +58,7 @@ class Recommender:
             )
         self._topk: TopK | None = None
         if bundle.topk is not None:
-            self._topk = TopK(bundle.topk, items=manifest.items, threads=threads, providers=providers)
+            self._topk = TopK(bundle.topk, items=manifest.items, threads=threads, device=device)
 
     def encode(self, histories: Sequence[Sequence[int] | Rows]) -> Encoding:
         """Query vectors (B, Q, D) and intent weights (B, K) of B histories of item rows."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from service.bundle.inputs import Rows
 from service.inference.allowed import HIDDEN, Allowed
 from service.inference.cooccurrence import Bonus
+from service.inference.device import Device
 from service.inference.encoder import Floats
 from service.inference.session import open_session
 
@@ -26,9 +27,9 @@ class TopK:
     Exact ties go by item row. Thread-safe.
     """
 
-    def __init__(self, model: bytes, *, items: int, threads: int = 1, providers: Sequence[str] = ()) -> None:
+    def __init__(self, model: bytes, *, items: int, threads: int = 1, device: Device = "cpu") -> None:
         """Raise ValueError for a model of another form."""
-        self._session: onnxruntime.InferenceSession = open_session(model, threads=threads, providers=providers)
+        self._session: onnxruntime.InferenceSession = open_session(model, threads=threads, device=device)
         found = tuple(one.name for one in self._session.get_inputs())
         if found != INPUTS:
             raise ValueError(f"topk.onnx must take {INPUTS}, takes {found}")
