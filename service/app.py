@@ -13,7 +13,7 @@ from service.availability import availability
 from service.batching import MicroBatches
 from service.control import control_state
 from service.dependencies import Parts
-from service.error_answers import add_error_handlers
+from service.error_answers import add_error_handlers, documented
 from service.events import EventIntake
 from service.last_intents import LastIntents
 from service.middleware import Guard
@@ -21,8 +21,8 @@ from service.recommending import IN_LOOP, Recommending
 from service.registry import Registry
 from service.routes import events, health, intents, items, recommendations, users
 from service.routes.fast import FastRoute
-from service.schemas import ErrorAnswer
 from service.security.access import Access
+from service.security.document import ask_for_keys
 from service.security.keys import KeyRing
 from service.settings import Settings
 from service.shadow import Shadow
@@ -49,12 +49,14 @@ def create_app(settings: Settings) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         telemetry=NO_TELEMETRY,
-        responses={"default": {"model": ErrorAnswer, "description": "Refused, or failed."}},
+        responses=documented(),
         lifespan=lambda app: _lifespan(app, settings, access),
     )
     for resource in RESOURCES:
         app.include_router(resource.router)
     add_error_handlers(app)
+    if settings.keys is not None:
+        ask_for_keys(app)
     routes = (route for resource in RESOURCES for route in resource.router.routes)
     fast = [route for route in routes if isinstance(route, FastRoute)]
     guard = Guard(app, fast, access, logged=settings.access_log)

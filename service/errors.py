@@ -5,11 +5,12 @@ ServiceError
 |- ForbiddenError        403 forbidden
 |- TooManyRequestsError  429 rate_limited
 |- BodyTooLargeError     413 body_too_large
+|- NotJsonError          415 unsupported_media_type
 |- UnknownItemError      404 unknown_item
 |- UnknownIntentError    404 unknown_intent
 |- UnknownBundleError    404 unknown_bundle
-|- UnknownFilterError    422 unknown_filter
-|- NoBlendError          422 no_blend
+|- UnknownFilterError    409 unknown_filter
+|- NoBlendError          409 no_blend
 |- ConflictError         409 conflict
 |- BundleRefusedError    409 bundle_refused
 |- NotReadyError         503 not_ready
@@ -61,6 +62,13 @@ class BodyTooLargeError(ServiceError):
     code = "body_too_large"
 
 
+class NotJsonError(ServiceError):
+    """The body is declared to be something else than JSON."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
 class UnknownItemError(ServiceError):
     """The path names an item the catalogue does not have."""
 
@@ -106,9 +114,9 @@ class BundleRefusedError(ServiceError):
 
 
 class UnknownFilterError(ServiceError):
-    """A filter names what no item of the catalogue has."""
+    """A filter names what no item of the catalogue being served has."""
 
-    status = 422
+    status = 409
     code = "unknown_filter"
 
     def __init__(self, column: str, columns: list[str]) -> None:
@@ -117,9 +125,9 @@ class UnknownFilterError(ServiceError):
 
 
 class NoBlendError(ServiceError):
-    """A blend is asked of a bundle that holds no co-occurrence."""
+    """A blend is asked, and the bundle being served holds no co-occurrence."""
 
-    status = 422
+    status = 409
     code = "no_blend"
 
     def __init__(self) -> None:

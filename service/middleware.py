@@ -97,5 +97,4 @@ async def _limited(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes
 
 def template(scope: Scope) -> str:
     """`/v1/users/{user_id}`, never a raw path."""
-    route = scope.get("route")
-    return str(getattr(route, "path", "unmatched")).replace(":path}", "}")
+    return str(getattr(scope.get("route"), "path_format", "unmatched"))

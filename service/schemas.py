@@ -2,22 +2,25 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, StrictBool, model_validator
 
-Identifier = Annotated[str, Field(min_length=1, max_length=256)]
+from service.fields import Identifier, K, Number, Whole, at_least_one
+
 Source = Literal["model", "popular_in_intent", "popular_in_category", "popular"]
-MAX_K = 500
+SOMEBODY = at_least_one(user_id="string", history="array")
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Range(_Request):
     """Numbers from min to max, both included; at least one of them."""
 
-    min: float | None = None
-    max: float | None = None
+    min: Number | None = None
+    max: Number | None = None
+
+    model_config = ConfigDict(json_schema_extra=at_least_one(min="number", max="number"))
 
     @model_validator(mode="after")
     def _bounds_something(self) -> "Range":
@@ -35,8 +38,8 @@ class RecommendationRequest(_Request):
 
     user_id: Identifier | None = None
     history: list[Identifier] | None = Field(default=None, max_length=1000, description="item ids, oldest first")
-    k: int = Field(default=20, ge=1, le=MAX_K)
-    exclude_seen: bool = True
+    k: K = 20
+    exclude_seen: StrictBool = True
     exclude: list[Identifier] = Field(
         default_factory=list, max_length=1000, description="item ids that must not be shown"
     )
@@ -46,22 +49,24 @@ class RecommendationRequest(_Request):
         max_length=10,
         description="every condition must be met: category or attribute -> a value, any of a list, or min and max",
     )
-    max_per_category: int | None = Field(default=None, ge=1, le=MAX_K, description="of items that have a category")
-    diversity: float = Field(
+    max_per_category: K | None = Field(default=None, description="of items that have a category")
+    diversity: Number = Field(
         default=0.0, ge=0, le=1, description="0: by score alone; towards 1 the items are less and less alike (MMR)"
     )
-    blend: float | None = Field(
+    blend: Number | None = Field(
         default=None, ge=0, le=1000, description="weight of co-occurrence; 0: none; without it the bundle's own, if any"
     )
     attributes: dict[str, Any] = Field(
         default_factory=dict, description="of the user; `category` is where to look without a history"
     )
-    intents: int = Field(default=0, ge=0, le=100, description="how many of the strongest intents to return")
-    titles: bool = False
-    reasons: bool = Field(default=False, description="say of each item which intent it serves and what it is like")
+    intents: Whole = Field(default=0, ge=0, le=100, description="how many of the strongest intents to return")
+    titles: StrictBool = False
+    reasons: StrictBool = Field(
+        default=False, description="say of each item which intent it serves and what it is like"
+    )
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"history": ["item-1", "item-7"], "k": 5, "intents": 3}]}
+        json_schema_extra={**SOMEBODY, "examples": [{"history": ["item-1", "item-7"], "k": 5, "intents": 3}]}
     )
 
     @model_validator(mode="after")
@@ -74,13 +79,11 @@ class RecommendationRequest(_Request):
 class BatchRequest(_Request):
     """Up to 256 requests; a bad one gets its own error, the others are answered."""
 
-    requests: list[SkipValidation[RecommendationRequest]] = Field(
-        min_length=1, max_length=256, description="checked one by one"
+    requests: list[SkipValidation[RecommendationRequest | Any]] = Field(
+        min_length=1, max_length=256, description="checked one by one: anything else gets an error as its answer"
     )
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"requests": [{"history": ["item-1"]}, {"user_id": "u1"}]}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"requests": [{"history": ["a"]}, {"user_id": "u1"}]}]})
 
 
 class IntentLookup(_Request):
@@ -88,9 +91,9 @@ class IntentLookup(_Request):
 
     user_id: Identifier | None = None
     history: list[Identifier] | None = Field(default=None, max_length=1000)
-    top: int = Field(default=5, ge=1, le=1000)
+    top: Whole = Field(default=5, ge=1, le=1000)
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"history": ["item-1"], "top": 3}]})
+    model_config = ConfigDict(json_schema_extra={**SOMEBODY, "examples": [{"history": ["item-1"], "top": 3}]})
 
     @model_validator(mode="after")
     def _names_somebody(self) -> "IntentLookup":
@@ -105,21 +108,20 @@ class Event(_Request):
     user_id: Identifier
     item_id: Identifier
     type: str = Field(default="click", min_length=1, max_length=64)
-    timestamp: Annotated[float, Field(strict=True)] | str = Field(
-        description="Unix seconds, or RFC 3339 with an offset"
-    )
+    timestamp: Number | str = Field(description="Unix seconds, or RFC 3339 with an offset")
     event_id: Identifier | None = Field(default=None, description="makes a repeated delivery harmless")
-    value: float | None = None
+    value: Number | None = None
     recommendation_id: Identifier | None = None
 
 
 class EventsRequest(_Request):
     """Up to 1,000 events; a bad one is reported as invalid, the others are kept."""
 
-    events: list[SkipValidation[Event]] = Field(min_length=1, max_length=1000, description="checked one by one")
+    events: list[SkipValidation[Event | Any]] = Field(
+        min_length=1, max_length=1000, description="checked one by one: anything else is answered as invalid"
+    )
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"events": [{"user_id": "u1", "item_id": "item-1", "timestamp": "2026-01-01T12:00:00Z"}]}]
         },
@@ -176,6 +178,82 @@ class IntentAnswer(BaseModel):
     source: Literal["model", "none"]
     unknown_items: list[str] = []
     degraded: str | None = None
+
+
+class IntentSummary(BaseModel):
+    """One intent, as found on the training sequences."""
+
+    intent_id: int
+    size: int = Field(description="training users whose strongest intent this is")
+    share: float = Field(description="of the training users")
+    top_items: list[RankedItem] = Field(description="most typical of its users, best first")
+
+
+class IntentsAnswer(BaseModel):
+    """Every intent of a bundle."""
+
+    bundle_id: str
+    meaning: str = Field(description="what the method's intent weights are")
+    post_hoc: bool = Field(description="found at export, because the method learns none of its own")
+    intents: list[IntentSummary]
+
+
+class IntentNeighbour(BaseModel):
+    """Another intent, and the inner product of the two prototypes."""
+
+    intent_id: int
+    similarity: float
+
+
+class OneIntentAnswer(IntentSummary):
+    """One intent, the items nearest to its prototype, the intents nearest to it."""
+
+    bundle_id: str
+    items: list[RankedItem]
+    neighbours: list[IntentNeighbour]
+
+
+class SimilarAnswer(BaseModel):
+    """Items by cosine, the most alike first."""
+
+    bundle_id: str
+    items: list[RankedItem]
+
+
+class StoredInteraction(BaseModel):
+    """One event of a stored sequence."""
+
+    item_id: str
+    timestamp: str = Field(description="RFC 3339, UTC", json_schema_extra={"format": "date-time"})
+
+
+class UserAnswer(BaseModel):
+    """What is stored of a user, oldest first."""
+
+    user_id: str
+    interactions: list[StoredInteraction]
+
+
+class ErasedAnswer(BaseModel):
+    """Nothing is stored of the user any more."""
+
+    user_id: str
+    erased: bool = Field(description="whether there was anything")
+
+
+class LiveAnswer(BaseModel):
+    """The process answers."""
+
+    status: Literal["live"] = "live"
+
+
+class ReadyAnswer(BaseModel):
+    """Requests are answered, and from what."""
+
+    status: Literal["ready"] = "ready"
+    bundle_id: str
+    store: Literal["ok", "unavailable"]
+    control_version: int
 
 
 class EventResult(BaseModel):

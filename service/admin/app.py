@@ -7,17 +7,19 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from service.admin import bundles, items
 from service.admin.parts import AdminParts
 from service.availability import availability
 from service.control import control_state
-from service.error_answers import add_error_handlers
+from service.error_answers import add_error_handlers, documented
 from service.event_log.files import EventFiles
 from service.event_log.writer import LogWriter
+from service.schemas import LiveAnswer
 from service.security.access import Access
 from service.security.audit import AuditedAccess
+from service.security.document import ask_for_keys
 from service.security.keys import KeyRing
 from service.settings import Settings
 from service.stores.base import SequenceStore
@@ -26,21 +28,30 @@ from service.stores.opening import open_store
 
 def create_admin_app(settings: Settings, metrics_directory: str) -> AuditedAccess:
     """The supervisor's application."""
-    app = FastAPI(title="Intently admin", docs_url=None, redoc_url=None, lifespan=lambda app: _lifespan(app, settings))
+    app = FastAPI(
+        title="Intently admin",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        responses=documented(),
+        lifespan=lambda app: _lifespan(app, settings),
+    )
     add_error_handlers(app)
     for resource in (bundles, items):
         app.include_router(resource.router)
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     def metrics() -> Response:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=metrics_directory)  # type: ignore[no-untyped-call]
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/health/live")
-    def live() -> dict[str, str]:
-        return {"status": "live"}
+    def live() -> LiveAnswer:
+        return LiveAnswer()
 
+    if settings.keys is not None:
+        ask_for_keys(app)
     return AuditedAccess(app, Access(KeyRing(settings.keys) if settings.keys else None))
 
 

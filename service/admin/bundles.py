@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,68 +16,98 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.admin.parts import AdminParts, Its, change
 from service.bundle.files import BundleError, find_bundles, read_manifest
 from service.control import Control, Side
-from service.errors import BundleRefusedError, UnknownBundleError
+from service.error_answers import documented
+from service.errors import BundleRefusedError, ConflictError, StoreDownError, UnknownBundleError
+from service.fields import Number
 
 log = logging.getLogger("intently")
 router = APIRouter(prefix="/admin/bundles", tags=["bundles"])
 CHECK_SECONDS = 120
+DECIDING = documented(ConflictError, StoreDownError)
+CHOOSING = documented(UnknownBundleError, BundleRefusedError, ConflictError, StoreDownError)
 PRIORITY = 5  # of the process that checks: the workers come first
 
 
 class Share(BaseModel):
     """How much of the traffic takes part in a trial."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    share: float = Field(gt=0, le=1)
+    share: Number = Field(gt=0, le=1)
 
 
-@router.get("")
-async def bundles(its: Its) -> dict[str, Any]:
+class BundleFacts(BaseModel):
+    """What a bundle's manifest says, or what is wrong with it."""
+
+    bundle_id: str
+    active: bool = False
+    problem: str | None = None
+    method: str | None = None
+    created: str | None = Field(default=None, description="RFC 3339, UTC")
+    items: int | None = None
+    intents: int | None = None
+    metrics: dict[str, float] | None = Field(default=None, description="of the test split")
+
+
+class BundlesAnswer(BaseModel):
+    """Every bundle, the newest first, and what was decided."""
+
+    bundles: list[BundleFacts]
+    control: Control
+
+
+@router.get("", response_model_exclude_none=True)
+async def bundles(its: Its) -> BundlesAnswer:
     """Every bundle, the newest first, and the control state."""
     decided = await its.control.poll()
     found = await asyncio.to_thread(_described, its.bundles, decided)
-    return {"bundles": found, "control": decided.model_dump()}
+    return BundlesAnswer(bundles=found, control=decided)
 
 
-@router.post("/rollback")
-async def roll_back(its: Its) -> dict[str, Any]:
+@router.post("/rollback", responses=DECIDING)
+async def roll_back(its: Its) -> Control:
     """What was active before is active again."""
     return await _decide(its, lambda control: control.rolled_back())
 
 
-@router.post("/newest")
-async def follow_newest(its: Its) -> dict[str, Any]:
+@router.post("/newest", responses=DECIDING)
+async def follow_newest(its: Its) -> Control:
     """Nothing is decided any more: the newest sound bundle is served."""
     return await _decide(its, lambda control: control.following_newest())
 
 
-@router.post("/{bundle_id}/activate")
-async def activate(bundle_id: str, its: Its) -> dict[str, Any]:
+@router.post("/{bundle_id}/activate", responses=CHOOSING)
+async def activate(bundle_id: str, its: Its) -> Control:
     """Every worker serves this bundle, once it has proven sound."""
     served = await asyncio.to_thread(_checked, its.bundles, bundle_id)
     return await _decide(its, lambda control: control.activated(bundle_id, served))
 
 
-@router.post("/{bundle_id}/{kind}")
-async def try_out(bundle_id: str, kind: Literal["canary", "shadow"], wanted: Share, its: Its) -> dict[str, Any]:
+@router.post("/{bundle_id}/{kind}", responses=CHOOSING)
+async def try_out(bundle_id: str, kind: Literal["canary", "shadow"], wanted: Share, its: Its) -> Control:
     """As canary it answers a share of the users, as shadow it is asked a share of the requests and answers nobody."""
     await asyncio.to_thread(_checked, its.bundles, bundle_id)
     side = Side(bundle_id=bundle_id, share=wanted.share)
     return await _decide(its, lambda control: control.trying(kind, side))
 
 
-@router.delete("/{kind}")
-async def stop_trying(kind: Literal["canary", "shadow"], its: Its) -> dict[str, Any]:
-    """Every user gets the active bundle again, or nothing is compared any more."""
-    return await _decide(its, lambda control: control.trying(kind, None))
+@router.delete("/canary", responses=DECIDING)
+async def stop_canary(its: Its) -> Control:
+    """Every user gets the active bundle again."""
+    return await _decide(its, lambda control: control.trying("canary", None))
 
 
-async def _decide(its: AdminParts, decide: Callable[[Control], Control]) -> dict[str, Any]:
+@router.delete("/shadow", responses=DECIDING)
+async def stop_shadow(its: Its) -> Control:
+    """Nothing is compared any more."""
+    return await _decide(its, lambda control: control.trying("shadow", None))
+
+
+async def _decide(its: AdminParts, decide: Callable[[Control], Control]) -> Control:
     decided = await change(its.control, decide)
     active = decided.active or "the newest"
     log.info("control %d: active %s, canary %s, shadow %s", decided.version, active, decided.canary, decided.shadow)
-    return decided.model_dump()
+    return decided
 
 
 def _checked(source: Path, bundle_id: str) -> str | None:
@@ -106,22 +136,27 @@ def _checked(source: Path, bundle_id: str) -> str | None:
     return next(iter(found))
 
 
-def _described(source: Path, control: Control) -> list[dict[str, Any]]:
+def _described(source: Path, control: Control) -> list[BundleFacts]:
     """Every bundle, the newest first: what its manifest says, or what is wrong with it."""
-    described: list[dict[str, Any]] = []
+    described: list[BundleFacts] = []
     for path in find_bundles(source):
         bundle_id = path.resolve().name
         try:
             manifest = read_manifest(path)
         except (BundleError, OSError) as error:
-            described.append({"bundle_id": bundle_id, "active": False, "problem": str(error)})
+            described.append(BundleFacts(bundle_id=bundle_id, problem=str(error)))
             continue
-        facts = {"method": manifest.method, "created": manifest.created, "items": manifest.items}
-        metrics = {"intents": manifest.intents.count, "metrics": manifest.metrics.get("test", {})}
-        described.append({"bundle_id": bundle_id, "active": bundle_id == control.active, **facts, **metrics})
-    if control.active is None:
-        for entry in described:
-            if "problem" not in entry:
-                entry["active"] = True
-                break
+        facts = BundleFacts(
+            bundle_id=bundle_id,
+            active=bundle_id == control.active,
+            method=manifest.method,
+            created=manifest.created,
+            items=manifest.items,
+            intents=manifest.intents.count,
+            metrics=manifest.metrics.get("test", {}),
+        )
+        described.append(facts)
+    sound = (one for one in described if one.problem is None)
+    if control.active is None and (newest := next(sound, None)) is not None:
+        newest.active = True
     return described

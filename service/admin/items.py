@@ -1,13 +1,15 @@
 """Which items may be shown at the moment."""
 
 import logging
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.admin.parts import Its, change
-from service.schemas import Identifier
+from service.error_answers import documented
+from service.errors import ConflictError, StoreDownError
+from service.fields import Identifier
 
 log = logging.getLogger("intently")
 router = APIRouter(prefix="/admin/items", tags=["items"])
@@ -23,16 +25,30 @@ class AvailabilityChange(BaseModel):
     available: ItemIds = []
 
 
+class UnavailableAnswer(BaseModel):
+    """Every item that must not be shown for now."""
+
+    version: int
+    item_ids: list[str]
+
+
+class AvailabilityAnswer(BaseModel):
+    """How many items must not be shown now."""
+
+    version: int
+    unavailable: int
+
+
 @router.get("/unavailable")
-async def unavailable(its: Its) -> dict[str, Any]:
+async def unavailable(its: Its) -> UnavailableAnswer:
     """Every item that must not be shown for now."""
     known = await its.unavailable.poll()
-    return {"version": known.version, "item_ids": sorted(known.item_ids)}
+    return UnavailableAnswer(version=known.version, item_ids=sorted(known.item_ids))
 
 
-@router.post("/availability")
-async def change_availability(wanted: AvailabilityChange, its: Its) -> dict[str, Any]:
+@router.post("/availability", responses=documented(ConflictError, StoreDownError))
+async def change_availability(wanted: AvailabilityChange, its: Its) -> AvailabilityAnswer:
     """Every worker follows within a poll; no bundle has to be trained or loaded."""
     decided = await change(its.unavailable, lambda known: known.changed(gone=wanted.unavailable, back=wanted.available))
     log.info("availability %d: %d items are not available", decided.version, len(decided.item_ids))
-    return {"version": decided.version, "unavailable": len(decided.item_ids)}
+    return AvailabilityAnswer(version=decided.version, unavailable=len(decided.item_ids))

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from service.dependencies import WorkerParts
-from service.errors import StoreDownError
+from service.errors import OverloadedError, StoreDownError
 from service.routes.fast import fast_post
 from service.schemas import EventsAnswer, EventsRequest
 from service.store_errors import store_failed
@@ -12,7 +12,7 @@ from service.stores.base import StoreUnavailableError
 router = APIRouter(tags=["events"])
 
 
-@fast_post(router, "/v1/events", EventsAnswer)
+@fast_post(router, "/v1/events", EventsAnswer, OverloadedError, StoreDownError)
 async def post_events(request: EventsRequest, its: WorkerParts) -> bytes:
     """One result an event, in order. Send the whole batch again after a 503: repeated events change nothing."""
     engine = its.registry.engine() if its.registry.ready else None

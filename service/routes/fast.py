@@ -11,7 +11,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from service.error_answers import error_answer
+from service.error_answers import documented, error_answer
+from service.errors import NotJsonError, ServiceError
 
 JSON = (b"content-type", b"application/json")
 REFUSAL = b'{"error":{"code":"overloaded","message":"too many requests are waiting","details":null}}'
@@ -64,6 +65,7 @@ class FastRoute(APIRoute):
         await send({"type": "http.response.body", "body": answer})
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
+        _check_type(scope)
         request = self._model.model_validate_json(await _body(receive))
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
         chosen = {name: value for name, value in query.items() if name in self._query}
@@ -72,15 +74,23 @@ class FastRoute(APIRoute):
 
 
 def fast_post(
-    router: APIRouter, path: str, answer: type[BaseModel], *, queued: bool = False
+    router: APIRouter, path: str, answer: type[BaseModel], *errors: type[ServiceError], queued: bool = False
 ) -> Callable[[Endpoint], Endpoint]:
-    """Decorate the endpoint of a FastRoute; `answer` is what the document says of the JSON it returns."""
+    """Decorate the endpoint of a FastRoute; `answer` and `errors` are what the document says it returns and raises."""
 
     def add(endpoint: Endpoint) -> Endpoint:
-        router.routes.append(FastRoute(path, endpoint, queued=queued, methods=["POST"], response_model=answer))
+        more = {"response_model": answer, "responses": documented(NotJsonError, *errors)}
+        router.routes.append(FastRoute(path, endpoint, queued=queued, methods=["POST"], **more))
         return endpoint
 
     return add
+
+
+def _check_type(scope: Scope) -> None:
+    """A page of another origin cannot send JSON unasked, a form it can. Raises NotJsonError."""
+    for name, value in scope["headers"]:
+        if name == b"content-type" and not value.lower().startswith(b"application/json"):
+            raise NotJsonError(f"wanted a body of content-type application/json, found {value.decode('latin-1')!r}")
 
 
 async def _body(receive: Receive) -> bytes:

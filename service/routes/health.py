@@ -1,33 +1,28 @@
 """Is this worker alive, and can it answer?"""
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from service.dependencies import WorkerParts
+from service.error_answers import documented
+from service.errors import NotReadyError
+from service.schemas import LiveAnswer, ReadyAnswer
 from service.stores.base import StoreUnavailableError
 
 router = APIRouter(prefix="/health", tags=["health"])
 
 
 @router.get("/live")
-async def live() -> dict[str, str]:
+async def live() -> LiveAnswer:
     """The process answers."""
-    return {"status": "live"}
+    return LiveAnswer()
 
 
-@router.get("/ready")
-async def ready(its: WorkerParts) -> dict[str, Any]:
+@router.get("/ready", responses=documented(NotReadyError))
+async def ready(its: WorkerParts) -> ReadyAnswer:
     """503 without a bundle. A store that is away leaves the service ready: it answers from raw histories."""
-    engine = its.registry.engine()
+    engine, version = its.registry.engine(), its.control.current.version
     try:
         await its.store.ping()
-        store = "ok"
     except StoreUnavailableError:
-        store = "unavailable"
-    return {
-        "status": "ready",
-        "bundle_id": engine.bundle_id,
-        "store": store,
-        "control_version": its.control.current.version,
-    }
+        return ReadyAnswer(bundle_id=engine.bundle_id, store="unavailable", control_version=version)
+    return ReadyAnswer(bundle_id=engine.bundle_id, store="ok", control_version=version)

@@ -1,21 +1,24 @@
 """Items of the catalogue."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
 from service.dependencies import ServedEngine
-from service.schemas import MAX_K
+from service.error_answers import documented
+from service.errors import NotReadyError, UnknownBundleError, UnknownItemError
+from service.fields import MAX_K
+from service.routes.paths import ITEM
+from service.schemas import SimilarAnswer
 
-router = APIRouter(tags=["items"])
+router = APIRouter(tags=["items"], responses=documented(NotReadyError, UnknownBundleError, UnknownItemError))
 
 
-@router.get("/v1/items/{item_id:path}/similar")
+@router.get(f"{ITEM}/similar", response_model_exclude_none=True)
 async def similar_items(
     item_id: Annotated[str, Path(min_length=1, max_length=256)],
     engine: ServedEngine,
     k: Annotated[int, Query(ge=1, le=MAX_K)] = 20,
-) -> dict[str, Any]:
+) -> SimilarAnswer:
     """The k items most like this one, with their cosine."""
-    found = engine.similar(item_id, k)
-    return {"bundle_id": engine.bundle_id, "items": [item.model_dump(exclude_none=True) for item in found]}
+    return SimilarAnswer(bundle_id=engine.bundle_id, items=engine.similar(item_id, k))

@@ -6,14 +6,24 @@ from pydantic import ValidationError
 
 from service.answers import joined
 from service.dependencies import BundleId, WorkerParts
-from service.errors import ServiceError, error_body, invalid_body
+from service.errors import (
+    NoBlendError,
+    NotReadyError,
+    OverloadedError,
+    ServiceError,
+    UnknownBundleError,
+    UnknownFilterError,
+    error_body,
+    invalid_body,
+)
 from service.routes.fast import fast_post
 from service.schemas import BatchAnswer, BatchRequest, RecommendationAnswer, RecommendationRequest
 
 router = APIRouter(tags=["recommendations"])
+REFUSALS = (NotReadyError, UnknownBundleError, UnknownFilterError, NoBlendError)
 
 
-@fast_post(router, "/v1/recommendations", RecommendationAnswer, queued=True)
+@fast_post(router, "/v1/recommendations", RecommendationAnswer, *REFUSALS, OverloadedError, queued=True)
 async def recommend_one(request: RecommendationRequest, its: WorkerParts, bundle_id: BundleId = None) -> bytes:
     """The k best next items for a user or a raw history."""
     engine = its.registry.engine_for(request.user_id, bundle_id)
@@ -23,7 +33,7 @@ async def recommend_one(request: RecommendationRequest, its: WorkerParts, bundle
     return await its.batches.ask(request)
 
 
-@fast_post(router, "/v1/recommendations/batch", BatchAnswer)
+@fast_post(router, "/v1/recommendations/batch", BatchAnswer, NotReadyError, UnknownBundleError)
 async def recommend_batch(batch: BatchRequest, its: WorkerParts, bundle_id: BundleId = None) -> bytes:
     """One answer a request, in order; a bad request gets its own error and does not spoil the others."""
     insisted = its.registry.engine(bundle_id) if bundle_id is not None else None

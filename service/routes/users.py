@@ -1,16 +1,27 @@
 """One user: recommendations, intents, what is stored, erasure."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from service.dependencies import BundleId, WorkerParts, stored_sequence
-from service.errors import StoreDownError
+from service.error_answers import documented
+from service.errors import NotReadyError, OverloadedError, StoreDownError, UnknownBundleError
+from service.fields import MAX_K
 from service.intent_lookup import look_up
+from service.routes.paths import USER
 from service.routes.recommendations import recommend_one
-from service.schemas import MAX_K, IntentAnswer, IntentLookup, RecommendationAnswer, RecommendationRequest
+from service.schemas import (
+    ErasedAnswer,
+    IntentAnswer,
+    IntentLookup,
+    RecommendationAnswer,
+    RecommendationRequest,
+    StoredInteraction,
+    UserAnswer,
+)
 from service.store_errors import store_failed
 from service.stores.base import StoreUnavailableError
 
@@ -20,7 +31,11 @@ K = Annotated[int, Query(ge=1, le=MAX_K)]
 Intents = Annotated[int, Query(ge=0, le=100)]
 
 
-@router.get("/v1/users/{user_id:path}/recommendations", response_model=RecommendationAnswer)
+@router.get(
+    f"{USER}/recommendations",
+    response_model=RecommendationAnswer,
+    responses=documented(NotReadyError, UnknownBundleError, OverloadedError),
+)
 async def user_recommendations(
     user_id: UserId,
     its: WorkerParts,
@@ -34,7 +49,11 @@ async def user_recommendations(
     return Response(await recommend_one(request, its, bundle_id), media_type="application/json")
 
 
-@router.get("/v1/users/{user_id:path}/intents", response_model_exclude_none=True)
+@router.get(
+    f"{USER}/intents",
+    response_model_exclude_none=True,
+    responses=documented(NotReadyError, UnknownBundleError),
+)
 async def user_intents(
     user_id: UserId, its: WorkerParts, top: Annotated[int, Query(ge=1, le=1000)] = 5, bundle_id: BundleId = None
 ) -> IntentAnswer:
@@ -43,21 +62,17 @@ async def user_intents(
     return await look_up(IntentLookup(user_id=user_id, top=top), engine, its.store)
 
 
-@router.get("/v1/users/{user_id:path}")
-async def user_sequence(user_id: UserId, its: WorkerParts) -> dict[str, Any]:
+@router.get(USER, responses=documented(StoreDownError))
+async def user_sequence(user_id: UserId, its: WorkerParts) -> UserAnswer:
     """What is stored of a user, oldest first; empty for one nobody has seen."""
     sequence = await stored_sequence(its.store, user_id)
-    return {
-        "user_id": user_id,
-        "interactions": [
-            {"item_id": one.item_id, "timestamp": datetime.fromtimestamp(one.timestamp / 1e6, UTC).isoformat()}
-            for one in sequence
-        ],
-    }
+    when = [datetime.fromtimestamp(one.timestamp / 1e6, UTC).isoformat() for one in sequence]
+    stored = [StoredInteraction(item_id=one.item_id, timestamp=at) for one, at in zip(sequence, when, strict=True)]
+    return UserAnswer(user_id=user_id, interactions=stored)
 
 
-@router.delete("/v1/users/{user_id:path}")
-async def erase_user(user_id: UserId, its: WorkerParts) -> dict[str, Any]:
+@router.delete(USER, responses=documented(StoreDownError))
+async def erase_user(user_id: UserId, its: WorkerParts) -> ErasedAnswer:
     """Forget everything about a user."""
     its.last_intents.forget(user_id)
     try:
@@ -65,4 +80,4 @@ async def erase_user(user_id: UserId, its: WorkerParts) -> dict[str, Any]:
     except StoreUnavailableError as error:
         store_failed("erase", error)
         raise StoreDownError("the store does not answer; the user may not have been erased, try again") from error
-    return {"user_id": user_id, "erased": erased}
+    return ErasedAnswer(user_id=user_id, erased=erased)

@@ -23,7 +23,7 @@ def event(item_id: str, timestamp: object, user_id: str = "u", **more: object) -
 
 def test_a_blend_is_refused_where_there_is_nothing_to_blend(client: TestClient) -> None:
     refused = client.post("/v1/recommendations", json={"history": ["a"], "blend": 1.5})
-    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "no_blend")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "no_blend")
     assert client.post("/v1/recommendations", json={"history": ["a"], "blend": 0}).status_code == 200
     batch = post(client, "/v1/recommendations/batch", requests=[{"history": ["a"], "blend": 2}, {"history": ["a"]}])
     assert batch["answers"][0]["error"]["code"] == "no_blend"
@@ -77,7 +77,7 @@ def test_filters_leave_what_meets_them(client: TestClient) -> None:
 
 
 def test_a_filter_that_no_item_has_is_refused_alone(client: TestClient) -> None:
-    refused = post(client, "/v1/recommendations", 422, history=["a"], filters={"colour": "red"})["error"]
+    refused = post(client, "/v1/recommendations", 409, history=["a"], filters={"colour": "red"})["error"]
     assert (refused["code"], refused["message"]) == (
         "unknown_filter",
         "no item has 'colour'; filters of this bundle: category",
@@ -129,10 +129,10 @@ def test_every_event_gets_its_own_status_and_the_good_ones_are_kept(client: Test
 
 
 def test_a_user_can_be_erased(client: TestClient) -> None:
-    post(client, "/v1/events", events=[event("a", 1, user_id="x/y é")])
-    path = "/v1/users/x/y%20%C3%A9"
+    post(client, "/v1/events", events=[event("a", 1, user_id="x/y é\n")])
+    path = "/v1/users/x/y%20%C3%A9%0A"
     assert len(client.get(path).json()["interactions"]) == 1
-    assert client.delete(path).json() == {"user_id": "x/y é", "erased": True}
+    assert client.delete(path).json() == {"user_id": "x/y é\n", "erased": True}
     assert client.get(path).json()["interactions"] == []
     assert client.delete(path).json()["erased"] is False
 
@@ -196,7 +196,17 @@ def test_the_document_describes_errors_and_elements_as_they_are(client: TestClie
     assert len(document["paths"]) == 12
     for operations in document["paths"].values():
         for operation in operations.values():
-            error = operation["responses"]["default"]["content"]["application/json"]["schema"]
-            assert error == {"$ref": "#/components/schemas/ErrorAnswer"}
-    events = document["components"]["schemas"]["EventsRequest"]["properties"]["events"]
-    assert events["items"]["required"] == ["user_id", "item_id", "timestamp"]
+            refusals = {status: told for status, told in operation["responses"].items() if status != "200"}
+            assert {"401", "403", "413", "422", "429", "500"} <= set(refusals)
+            for told in refusals.values():
+                assert told["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/ErrorAnswer"}
+    asked = document["paths"]["/v1/recommendations"]["post"]["responses"]
+    assert {status: asked[status]["description"] for status in ("404", "409", "503")} == {
+        "404": "unknown_bundle",
+        "409": "unknown_filter, no_blend",
+        "503": "not_ready, overloaded",
+    }
+    schemas = document["components"]["schemas"]
+    event, anything = schemas["EventsRequest"]["properties"]["events"]["items"]["anyOf"]
+    assert (event, anything) == ({"$ref": "#/components/schemas/Event"}, {}), "any other is answered as invalid"
+    assert schemas["Event"]["required"] == ["user_id", "item_id", "timestamp"]

@@ -1,16 +1,20 @@
 """What the REST API refuses, and what it says when it does."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from service.app import create_app
 from service.bundle.files import open_bundle
 from service.engine import Engine
+from service.schemas import Event, IntentLookup, RecommendationRequest
 from service.settings import Settings
 from tests.service.test_api import event, ids, post
 
@@ -75,18 +79,104 @@ def test_while_too_many_wait_a_request_is_refused_unread_and_after_a_while(
     assert len(post(client, "/v1/recommendations/batch", requests=[{"history": ["a"]}])["answers"]) == 1
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"{", b'{"user_id": "\xff"}', b'{"user_id": "\\ud800"}', b'{"\\ud800": 1}', b'{"a":' * 100_000, b"", b"[]"],
-    ids=["not json", "not utf-8", "lone surrogate", "lone surrogate as name", "nested 100,000 deep", "empty", "a list"],
-)
-@pytest.mark.parametrize(
-    "path", ["/v1/recommendations", "/v1/recommendations/batch", "/v1/events", "/v1/intents/lookup"]
-)
+UNREADABLE = {
+    "not json": b"{",
+    "not utf-8": b'{"user_id": "\xff"}',
+    "lone surrogate": b'{"user_id": "\\ud800"}',
+    "lone surrogate as name": b'{"\\ud800": 1}',
+    "nested 100,000 deep": b'{"a":' * 100_000,
+    "a number of 5,000 digits": b'{"k": ' + b"9" * 5000 + b"}",
+    "raw NUL": b'{"user_id": "\x00"}',
+    "empty": b"",
+    "a list": b"[]",
+    "NaN": b"NaN",
+}
+POSTS = ["/v1/recommendations", "/v1/recommendations/batch", "/v1/events", "/v1/intents/lookup"]
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("path", POSTS)
 def test_a_body_that_cannot_be_read_is_the_caller_s_error(client: TestClient, path: str, body: bytes) -> None:
     answer = client.post(path, content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
     assert answer.json()["error"]["details"][0]["location"][0] == "body"
+
+
+WRONG = ('"k": "5"', '"k": true', '"k": 1.5', '"k": 1e999', '"max_per_category": 0', '"titles": 1', '"blend": "1"')
+NO_NUMBERS = ('"diversity": NaN', '"blend": Infinity', '"filters": {"a": NaN}', '"filters": {"a": {"min": -Infinity}}')
+
+
+@pytest.mark.parametrize("field", [*WRONG, *NO_NUMBERS])
+def test_a_field_is_of_the_type_that_is_documented(client: TestClient, field: str) -> None:
+    body = '{"history": ["a"], ' + field + "}"
+    answer = client.post("/v1/recommendations", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
+
+
+def test_of_a_name_given_twice_the_last_counts_and_a_whole_number_is_an_integer(client: TestClient) -> None:
+    """As JSON has it: 2.0 is the integer 2; ids may hold NUL."""
+    body = b'{"history": ["a", "\\u0000"], "k": 5, "k": 2.0}'
+    answer = client.post("/v1/recommendations", content=body, headers={"content-type": "application/json"}).json()
+    assert (ids(answer), answer["unknown_items"]) == (["b", "c"], ["\0"])
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_a_body_that_is_not_declared_as_json_is_refused(client: TestClient, path: str) -> None:
+    """What a form of another origin can send is not taken; nothing declared is."""
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
+        answer = client.post(path, content=b'{"history": ["a"]}', headers={"content-type": kind})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
+    for headers in ({}, {"content-type": "Application/JSON; charset=utf-8"}):
+        assert client.post(path, content=b"{}", headers=headers).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/recommendations", "POST"),
+        ("GET", "/v1/intents/lookup", "POST"),
+        ("PUT", "/v1/users/u", "DELETE, GET"),
+        ("POST", "/v1/intents/0", "GET"),
+        ("PATCH", "/openapi.json", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(client: TestClient, method: str, path: str, allowed: str) -> None:
+    answer = client.request(method, path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert sorted(answer.headers["allow"].split(", ")) == allowed.split(", ")
+
+
+@pytest.mark.parametrize("intent_id", ["x", "-1", "1.0", "9" * 5000])
+def test_what_is_no_number_is_no_intent(client: TestClient, intent_id: str) -> None:
+    assert client.get(f"/v1/intents/{intent_id}").status_code == 404
+
+
+NUMBERS = st.integers() | st.floats() | st.sampled_from([10**400, -(10**30), 2**53, 5e-324])
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text() | st.sampled_from(["a", "d", "u", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=8,
+)
+FIELDS = sorted({*RecommendationRequest.model_fields, *IntentLookup.model_fields, *Event.model_fields})
+VALUES = st.sampled_from([["a"], "u", 1, {"category": "x"}, {"category": [10**30, True]}, {"category": {"min": 1}}])
+LIKELY = st.dictionaries(st.sampled_from(FIELDS), JSON | VALUES, max_size=6)
+BODIES = (
+    JSON
+    | LIKELY
+    | st.lists(LIKELY | JSON).flatmap(lambda some: st.sampled_from([{"events": some}, {"requests": some}]))
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.sampled_from(POSTS), body=BODIES)
+def test_any_json_is_answered_or_refused_as_documented(client: TestClient, path: str, body: Any) -> None:
+    """NaN, infinities, huge integers and lone surrogates among it; what is answered is JSON that any parser reads."""
+    answer = client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
+    documented = client.app._app.openapi()["paths"][path]["post"]["responses"]
+    assert str(answer.status_code) in documented
+    assert answer.status_code < 500
+    json.loads(answer.text, parse_constant=pytest.fail)
+    assert answer.status_code == 200 or set(answer.json()["error"]) == {"code", "message", "details"}
 
 
 def test_a_body_of_undeclared_length_has_the_same_limit(client: TestClient) -> None:
