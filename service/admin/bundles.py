@@ -143,7 +143,7 @@ def _described(source: Path, control: Control) -> list[BundleFacts]:
         bundle_id = path.resolve().name
         try:
             manifest = read_manifest(path)
-        except (BundleError, OSError) as error:
+        except BundleError as error:
             described.append(BundleFacts(bundle_id=bundle_id, problem=str(error)))
             continue
         facts = BundleFacts(

@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,12 @@ def write_bundle(root: Path, manifest: Mapping[str, Any], files: Mapping[str, by
 
 
 def open_bundle(path: Path) -> Bundle:
-    """Check the id, every size and every digest, and only then parse. Raises BundleError."""
+    """Check the id, which files there are, every size and every digest, and only then parse. Raises BundleError."""
     manifest = read_manifest(path)
-    files = {name: _checked_file(path / name, digest) for name, digest in manifest.files.items()}
+    with _readable(path):
+        if foreign := {file.name for file in path.iterdir()} - {MANIFEST, *manifest.files}:
+            raise BundleError(f"{path.name} holds {sorted(foreign)}, which its manifest does not name")
+        files = {name: _checked_file(path / name, digest) for name, digest in manifest.files.items()}
     try:
         vocabulary = Vocabulary(json.loads(files[VOCABULARY]))
         items = [Item.model_validate_json(line) for line in files[ITEMS].splitlines()]
@@ -141,11 +145,14 @@ def check_files(path: Path) -> None:
 
 def read_manifest(path: Path) -> Manifest:
     """The manifest, its digest checked against the id. Raises BundleError."""
-    if not is_bundle(path):
-        raise BundleError(f"{path} is not a bundle: it has no {MANIFEST}")
-    if (path / MANIFEST).stat().st_size > MANIFEST_LIMIT:
-        raise BundleError(f"{path.name}: {MANIFEST} is larger than {MANIFEST_LIMIT} bytes")
-    manifest_json = (path / MANIFEST).read_bytes()
+    with _readable(path):
+        if not is_bundle(path):
+            raise BundleError(f"{path} is not a bundle: it has no {MANIFEST}")
+        if (path / MANIFEST).is_symlink():
+            raise BundleError(f"{path.name}/{MANIFEST} is not a plain file")
+        if (path / MANIFEST).stat().st_size > MANIFEST_LIMIT:
+            raise BundleError(f"{path.name}: {MANIFEST} is larger than {MANIFEST_LIMIT} bytes")
+        manifest_json = (path / MANIFEST).read_bytes()
     claimed = path.resolve().name.rpartition("-")[2]
     if claimed != (found := manifest_digits(manifest_json)):
         raise BundleError(
@@ -161,6 +168,14 @@ def read_manifest(path: Path) -> Manifest:
     if (manifest.blend is None) != (COOCCURRENCE not in manifest.files):
         raise BundleError(f"{path.name}: {COOCCURRENCE} and the manifest's blend belong together")
     return manifest
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BundleError(f"{path.name} cannot be read: {error}") from error
 
 
 def _checked_file(path: Path, digest: FileDigest) -> bytes:

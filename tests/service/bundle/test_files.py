@@ -35,8 +35,8 @@ def lose_a_file(bundle: Path) -> None:
 
 
 def link_a_file(bundle: Path) -> None:
-    (bundle / "vocabulary.json").rename(bundle / "elsewhere.json")
-    (bundle / "vocabulary.json").symlink_to(bundle / "elsewhere.json")
+    (bundle / "vocabulary.json").rename(bundle.parent / "elsewhere.json")
+    (bundle / "vocabulary.json").symlink_to(bundle.parent / "elsewhere.json")
 
 
 @pytest.mark.parametrize(
