@@ -23,7 +23,7 @@ from service.routes import events, health, intents, items, recommendations, user
 from service.routes.fast import FastRoute
 from service.security.access import Access
 from service.security.document import ask_for_keys
-from service.security.keys import KeyRing
+from service.security.opening import open_access
 from service.settings import Settings
 from service.shadow import Shadow
 from service.stores.base import StoreUnavailableError
@@ -41,7 +41,7 @@ def create_app_from_environment() -> ASGIApp:
 
 def create_app(settings: Settings) -> ASGIApp:
     """One worker's application."""
-    access = Access(KeyRing(settings.keys) if settings.keys else None, workers=settings.workers)
+    access = open_access(settings, workers=settings.workers)
     app = FastAPI(
         title="Intently",
         version="1",
@@ -55,7 +55,7 @@ def create_app(settings: Settings) -> ASGIApp:
     for resource in RESOURCES:
         app.include_router(resource.router)
     add_error_handlers(app)
-    if settings.keys is not None:
+    if access.asks:
         ask_for_keys(app)
     routes = (route for resource in RESOURCES for route in resource.router.routes)
     fast = [route for route in routes if isinstance(route, FastRoute)]

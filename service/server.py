@@ -18,7 +18,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 from service.draining import DrainingProtocol
 from service.logs import log_config, set_up
-from service.security.keys import read_keys
+from service.security.opening import open_access
 from service.settings import Settings
 from service.shared_port import PortInUseError, SharedPort
 from service.stores.base import StoreUnavailableError
@@ -41,8 +41,7 @@ def check_settings() -> None:
         settings = Settings()
         if settings.traces and not (find_spec("opentelemetry.sdk") and find_spec("opentelemetry.exporter")):
             raise StartError("traces need the extra otel: pip install 'intently[service,cpu,otel]' (or gpu)")
-        if settings.keys is not None:
-            read_keys(settings.keys)
+        open_access(settings)
         asyncio.run(_open_once(settings))
     except ValidationError as error:
         first = error.errors()[0]
@@ -64,7 +63,7 @@ def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: in
     """
     settings = Settings()
     set_up(settings.log_format)
-    if settings.keys is None and admin_host not in LOOPBACK:
+    if settings.keys is None and settings.jwt_issuer is None and admin_host not in LOOPBACK:
         log.warning("the admin port on %s asks for no key: give --keys, or close it to the outside", admin_host)
     directory = tempfile.mkdtemp(prefix="intently-metrics-")
     os.environ[METRICS_DIRECTORY] = directory  # before prometheus_client is imported, here and in the workers

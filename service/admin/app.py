@@ -17,10 +17,9 @@ from service.error_answers import add_error_handlers, documented
 from service.event_log.files import EventFiles
 from service.event_log.writer import LogWriter
 from service.schemas import LiveAnswer
-from service.security.access import Access
 from service.security.audit import AuditedAccess
 from service.security.document import ask_for_keys
-from service.security.keys import KeyRing
+from service.security.opening import open_access
 from service.settings import Settings
 from service.stores.base import SequenceStore
 from service.stores.opening import open_store
@@ -50,9 +49,10 @@ def create_admin_app(settings: Settings, metrics_directory: str) -> AuditedAcces
     def live() -> LiveAnswer:
         return LiveAnswer()
 
-    if settings.keys is not None:
+    access = open_access(settings)
+    if access.asks:
         ask_for_keys(app)
-    return AuditedAccess(app, Access(KeyRing(settings.keys) if settings.keys else None))
+    return AuditedAccess(app, access)
 
 
 @asynccontextmanager

@@ -2,55 +2,104 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from starlette.types import Scope as Connection
 
 from service.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
-from service.security.keys import ApiKey, KeyRing, Scope
+from service.security.keys import KeyRing, Scope
 
 OPEN = ("/health/", "/metrics", "/openapi.json")
 BEARER = b"bearer "
+MOST_BUCKETS = 10_000  # subjects whose rate is followed
+
+
+class Caller(Protocol):
+    """Who asks: an API key, or the subject of a token."""
+
+    @property
+    def name(self) -> str:
+        """What the audit log calls it."""
+        ...
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """What it may do."""
+        ...
+
+    @property
+    def rate(self) -> float | None:
+        """Requests a second; None: no limit."""
+        ...
+
+
+class TokenCheck(Protocol):
+    """What tells whom a token speaks for."""
+
+    def find(self, token: str) -> Caller:
+        """Raises UnauthorizedError."""
+        ...
+
+    def refresh(self) -> None:
+        """Called again and again; does not wait."""
+        ...
 
 
 class Access:
-    """Keys with scopes and rates. Without a keys file everybody may do everything."""
+    """Keys and tokens with scopes and rates. Without either everybody may do everything."""
 
-    def __init__(self, keys: KeyRing | None, *, workers: int = 1) -> None:
-        """Each of `workers` processes grants its share of a key's rate."""
+    def __init__(self, keys: KeyRing | None, tokens: TokenCheck | None = None, *, workers: int = 1) -> None:
+        """Each of `workers` processes grants its share of a rate."""
         self._keys = keys
+        self._tokens = tokens
         self._workers = workers
         self._buckets: dict[str, Bucket] = {}
 
+    @property
+    def asks(self) -> bool:
+        """Whether a key or a token is needed."""
+        return self._keys is not None or self._tokens is not None
+
     def refresh(self) -> None:
-        """Take up a changed keys file."""
-        if self._keys is not None:
-            self._keys.refresh()
+        """Take up a changed keys file, and the keys that tokens are signed with."""
+        for known in (self._keys, self._tokens):
+            if known is not None:
+                known.refresh()
 
     def check(self, connection: Connection) -> str | None:
-        """The name of the key; None where none is needed.
+        """The name of the caller; None where none is needed.
 
         Raises UnauthorizedError, ForbiddenError, TooManyRequestsError.
         """
         path: str = connection["path"]
-        if self._keys is None or path.startswith(OPEN):
+        if not self.asks or path.startswith(OPEN):
             return None
-        key = self._keys.find(_presented(connection))
+        caller = self._caller(_presented(connection))
+        wanted = needed(connection["method"], path)
+        if wanted not in caller.scopes:
+            raise ForbiddenError(f"the key {caller.name!r} lacks the scope {wanted!r}")
+        self._take(caller)
+        return caller.name
+
+    def _caller(self, presented: str) -> Caller:
+        """A token has three parts with dots between them, a key of ours has no dot."""
+        if self._tokens is not None and presented.count(".") == 2:
+            return self._tokens.find(presented)
+        key = self._keys.find(presented) if self._keys is not None else None
         if key is None:
             raise UnauthorizedError("the API key is not valid")
-        wanted = needed(connection["method"], path)
-        if wanted not in key.scopes:
-            raise ForbiddenError(f"the key {key.name!r} lacks the scope {wanted!r}")
-        self._take(key)
-        return key.name
+        return key
 
-    def _take(self, key: ApiKey) -> None:
-        if key.rate is None:
+    def _take(self, caller: Caller) -> None:
+        if caller.rate is None:
             return
-        bucket = self._buckets.get(key.name)
-        if bucket is None or bucket.rate != key.rate / self._workers:
-            bucket = self._buckets[key.name] = Bucket(key.rate / self._workers)
+        bucket = self._buckets.get(caller.name)
+        if bucket is None or bucket.rate != caller.rate / self._workers:
+            while len(self._buckets) >= MOST_BUCKETS:
+                del self._buckets[next(iter(self._buckets))]
+            bucket = self._buckets[caller.name] = Bucket(caller.rate / self._workers)
         if not bucket.take():
-            raise TooManyRequestsError(f"the key {key.name!r} may ask {key.rate:g} times a second")
+            raise TooManyRequestsError(f"the key {caller.name!r} may ask {caller.rate:g} times a second")
 
 
 @dataclass
@@ -88,4 +137,4 @@ def _presented(connection: Connection) -> str:
             return str(value[len(BEARER) :].decode("latin-1"))
         if name == b"x-api-key":
             return str(value.decode("latin-1"))
-    raise UnauthorizedError("give an API key: Authorization: Bearer KEY")
+    raise UnauthorizedError("give an API key or a token: Authorization: Bearer KEY")

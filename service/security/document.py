@@ -1,11 +1,11 @@
-"""What the OpenAPI document says of keys."""
+"""What the OpenAPI document says of keys and tokens."""
 
 from fastapi import FastAPI
 
 from service.security.access import OPEN
 
 SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "an API key"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "an API key, or a token of the identity provider"},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 
