@@ -15,7 +15,7 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip==26.3
 	$(BIN)/pip install -q torch==2.13.0
-	$(BIN)/pip install -q -c constraints.txt -e '.[service,training,cpu,otel]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[service,training,cpu,otel,client]'
 	touch $@
 
 $(BIN)/.installed-dev: $(BIN)/.installed

@@ -13,8 +13,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from serving import call, running_service
+from serving import running_service
 
+from service.client import Client
+from service.schemas import IntentLookup
 from training.intent_report import agreement_with_truth, true_labels
 from training.prepared import load_prepared
 from training.results import record
@@ -47,11 +49,10 @@ def served_intents(folder: Path) -> list[int]:
     data = load_prepared(folder / "data")
     training = training_sequences(data)
     served = []
-    with running_service(folder / "bundles", folder) as url:
+    with running_service(folder / "bundles", folder) as url, Client(url, timeout=10) as client:
         for number in range(len(data.user_ids)):
             history = [data.item_ids[row - 1] for row in training[number]]
-            answer = call(f"{url}/v1/intents/lookup", {"history": history, "top": 1})
-            served.append(answer["intents"][0]["intent_id"])
+            served.append(client.look_up_intents(IntentLookup(history=history, top=1)).intents[0].intent_id)
     return served
 
 

@@ -11,10 +11,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from serving import call, running_service
+from serving import running_service
 
 from service.bundle.files import newest_bundle, open_bundle
+from service.client import Client
 from service.inference.recommender import Recommender
+from service.schemas import RecommendationRequest
 from training.evaluation import top_rows_of_recommender
 from training.metrics import hit_rate, ranks
 from training.prepared import load_prepared
@@ -40,13 +42,17 @@ def main() -> None:
     bundle = open_bundle(path)
     evaluated = top_rows_of_recommender(Recommender(bundle), split, lambda done: None)
     served, differing = np.zeros_like(evaluated), 0
-    with tempfile.TemporaryDirectory() as folder, running_service(path, Path(folder)) as url:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_service(path, Path(folder)) as url,
+        Client(url, timeout=10) as client,
+    ):
         for number in range(len(split.targets)):
             history = [data.item_ids[row - 1] for row in split.histories[number]]
-            items = call(f"{url}/v1/recommendations", {"history": history, "k": 20})["items"]
-            rows = [bundle.vocabulary.row(item["item_id"]) for item in items]
+            items = client.recommend(RecommendationRequest(history=history, k=20)).items
+            rows = [bundle.vocabulary.row(item.item_id) for item in items]
             served[number, : len(rows)] = rows
-            differing += not same_order(evaluated[number].tolist(), rows, [item["score"] for item in items])
+            differing += not same_order(evaluated[number].tolist(), rows, [item.score for item in items])
     over_http, offline = (float(hit_rate(ranks(lists, split.targets), 20).mean()) for lists in (served, evaluated))
     print(f"{differing} of {len(served)} lists differ; HR@20 {over_http:.5f} over HTTP, {offline:.5f} evaluated")
     metrics = {"differing_lists": differing, "HR@20 over HTTP": over_http, "HR@20 evaluated": offline}

@@ -89,7 +89,7 @@ def fast_post(
 def _check_type(scope: Scope) -> None:
     """A page of another origin cannot send JSON unasked, a form it can. Raises NotJsonError."""
     for name, value in scope["headers"]:
-        if name == b"content-type" and not value.lower().startswith(b"application/json"):
+        if name == b"content-type" and value.split(b";", 1)[0].strip().lower() != b"application/json":
             raise NotJsonError(f"wanted a body of content-type application/json, found {value.decode('latin-1')!r}")
 
 

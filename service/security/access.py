@@ -54,11 +54,7 @@ class Access:
         self._tokens = tokens
         self._workers = workers
         self._buckets: dict[str, Bucket] = {}
-
-    @property
-    def asks(self) -> bool:
-        """Whether a key or a token is needed."""
-        return self._keys is not None or self._tokens is not None
+        self.asks = keys is not None or tokens is not None
 
     def refresh(self) -> None:
         """Take up a changed keys file, and the keys that tokens are signed with."""

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from service.bundle.files import open_bundle
-from tests.http_calls import call, free_port
+from service.client import Client, ClientError, UnreachableError
+from service.schemas import Event, RecommendationRequest
+from tests.http_calls import free_port
 from training.config import TrainingConfig
 from training.interactions import prepare
 from training.metrics import hit_rate, ranks
@@ -44,27 +46,30 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def serve(trained: tuple[Path, Path]) -> Iterator[Callable[[str], tuple[str, subprocess.Popen[bytes]]]]:
-    """Start the service on a store -> its URL and process."""
+def serve(trained: tuple[Path, Path]) -> Iterator[Callable[[str], tuple[Client, subprocess.Popen[bytes]]]]:
+    """Start the service on a store -> a client and the process."""
     running: list[subprocess.Popen[bytes]] = []
+    clients: list[Client] = []
 
-    def start(store: str) -> tuple[str, subprocess.Popen[bytes]]:
+    def start(store: str) -> tuple[Client, subprocess.Popen[bytes]]:
         ports = [free_port(), free_port()]
         command = [sys.executable, "-m", "service.cli", "run", "--bundle", str(trained[1]), "--store", store]
         command += ["--port", str(ports[0]), "--admin-port", str(ports[1])]
         running.append(subprocess.Popen(command, start_new_session=True))
-        url = f"http://127.0.0.1:{ports[0]}"
+        clients.append(Client(f"http://127.0.0.1:{ports[0]}", timeout=5))
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
-                call(f"{url}/health/ready")
-            except OSError:
+                clients[-1].ready()
+            except ClientError:
                 time.sleep(0.1)
             else:
-                return url, running[-1]
+                return clients[-1], running[-1]
         raise AssertionError("the service was not ready after 30 s")
 
     yield start
+    for client in clients:
+        client.close()
     for process in running:
         process.terminate()
         process.wait(20)
@@ -74,14 +79,14 @@ def test_callers_get_the_lists_that_were_evaluated(
     trained: tuple[Path, Path], serve: Callable[..., Any], tmp_path: Path
 ) -> None:
     """The top 20 over HTTP by raw history scores exactly what training measured in torch."""
-    url, _ = serve(f"sqlite:///{tmp_path}/store.sqlite3")
+    client, _ = serve(f"sqlite:///{tmp_path}/store.sqlite3")
     data, bundle = load_prepared(trained[0]), open_bundle(trained[1])
     split = held_out(data, "test")
     lists = np.zeros((len(split.targets), 20), dtype=np.int64)
     for number in range(len(lists)):
         history = [data.item_ids[row - 1] for row in split.histories[number]]
-        items = call(f"{url}/v1/recommendations", {"history": history, "k": 20})["items"]
-        rows = [bundle.vocabulary.row(item["item_id"]) for item in items]
+        items = client.recommend(RecommendationRequest(history=history, k=20)).items
+        rows = [bundle.vocabulary.row(item.item_id) for item in items]
         assert not set(rows) & set(split.histories[number].tolist()), "what was seen is not shown"
         lists[number, : len(rows)] = rows
     served = hit_rate(ranks(lists, split.targets), 20).mean()
@@ -92,21 +97,21 @@ def test_callers_get_the_lists_that_were_evaluated(
 def test_no_accepted_event_is_lost_when_the_service_is_killed(serve: Callable[..., Any], tmp_path: Path) -> None:
     """kill -9 to every process of the service in the middle of ingestion; a new one knows all it accepted."""
     store = f"sqlite:///{tmp_path}/store.sqlite3"
-    url, process = serve(store)
+    client, process = serve(store)
     accepted: list[str] = []
     try:
         for number in range(2 * EVENTS_BEFORE_THE_KILL):
-            event = {"user_id": "u", "item_id": f"item-{number}", "timestamp": 1_700_000_000 + number}
-            status = call(f"{url}/v1/events", {"events": [event]})["results"][0]["status"]
-            accepted.append(event["item_id"])
+            event = Event(user_id="u", item_id=f"item-{number}", timestamp=1_700_000_000 + number)
+            status = client.send([event])[0].status
+            accepted.append(event.item_id)
             assert status == "accepted"
             if number == EVENTS_BEFORE_THE_KILL:
                 os.killpg(process.pid, signal.SIGKILL)
-    except OSError:
+    except UnreachableError:
         pass
     assert process.wait(10) == -signal.SIGKILL
     assert len(accepted) > EVENTS_BEFORE_THE_KILL
-    url, _ = serve(store)
-    stored = [one["item_id"] for one in call(f"{url}/v1/users/u")["interactions"]]
+    client, _ = serve(store)
+    stored = [one.item_id for one in client.user("u").interactions]
     assert stored[: len(accepted)] == accepted
     assert len(stored) - len(accepted) <= 1, "at most the event that was under way"

@@ -9,14 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from service.client import Client, ClientError, UnavailableError
+from service.schemas import Event, RecommendationAnswer, RecommendationRequest
 from tests.http_calls import call, free_port
 from tests.service.test_registry import newer, rewritten
 
@@ -29,7 +29,7 @@ def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
         try:
             if check():
                 return
-        except (urllib.error.URLError, OSError):
+        except (ClientError, OSError):
             pass
         time.sleep(0.1)
     raise AssertionError(f"not so after {seconds} s")
@@ -49,8 +49,17 @@ class Service:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         self.url, self.admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}"
 
+    def client(self) -> Client:
+        """On connections of its own, so that each may reach another worker."""
+        return Client(self.url, timeout=5, retries=0)
+
+    def recommend(self) -> RecommendationAnswer:
+        with self.client() as client:
+            return client.recommend(RecommendationRequest(history=["a"]))
+
     def ready(self) -> bool:
-        return bool(call(f"{self.url}/health/ready")["status"] == "ready")
+        with self.client() as client:
+            return client.ready().status == "ready"
 
     def stop(self) -> tuple[int, str]:
         self.process.send_signal(signal.SIGTERM)
@@ -62,7 +71,7 @@ def test_counters_of_two_workers_add_up_and_sigterm_ends_well(tiny_bundle: Path,
     service = Service(tiny_bundle, f"sqlite:///{tmp_path}/store.sqlite3", workers=2)
     eventually(service.ready)
     for _ in range(REQUESTS):
-        call(f"{service.url}/v1/recommendations", {"history": ["a"]})
+        service.recommend()
     metrics = call(f"{service.admin}/metrics")
     counted = re.search(r'intently_requests_total{.*route="/v1/recommendations",status="200"} (\S+)', metrics)
     assert counted is not None
@@ -78,8 +87,9 @@ def test_accepted_events_outlive_a_killed_service_and_become_files(tiny_bundle: 
     log, store = tmp_path / "events", f"sqlite:///{tmp_path}/store.sqlite3"
     killed = Service(tiny_bundle, store, more=["--events", str(log)])
     eventually(killed.ready)
-    facts = [{"user_id": "u", "item_id": item, "timestamp": 1.5} for item in "abc"]
-    assert [one["status"] for one in call(f"{killed.url}/v1/events", {"events": facts})["results"]] == ["accepted"] * 3
+    facts = [Event(user_id="u", item_id=item, timestamp=1.5) for item in "abcd"]
+    with killed.client() as client:
+        assert [one.status for one in client.send(facts[:3])] == ["accepted"] * 3
     workers = children(killed.process.pid)
     for pid in (killed.process.pid, *workers):
         os.kill(pid, signal.SIGKILL)
@@ -87,7 +97,8 @@ def test_accepted_events_outlive_a_killed_service_and_become_files(tiny_bundle: 
     assert list(log.rglob("*.parquet")) == []
     service = Service(tiny_bundle, store, more=["--events", str(log)])
     eventually(service.ready)
-    call(f"{service.url}/v1/events", {"events": [facts[0] | {"item_id": "d"}]})
+    with service.client() as client:
+        client.send(facts[3:])
     code, errors = service.stop()
     assert code == 0, errors
     query = "SELECT string_agg(item_id, '' ORDER BY item_id) FROM read_parquet(?, hive_partitioning = false)"
@@ -129,10 +140,8 @@ def test_a_bundle_that_appears_later_is_served_and_a_damaged_one_is_not(tiny_bun
     damaged = root / "tiny-0123456789abcdef"
     shutil.copytree(tiny_bundle, damaged)
     time.sleep(1.5)
-    with pytest.raises(urllib.error.HTTPError, match="503") as refused:
+    with pytest.raises(UnavailableError, match=r"503 not_ready: .*the manifest was altered or the directory renamed"):
         service.ready()
-    assert "the manifest was altered or the directory renamed" in refused.value.read().decode()
-    refused.value.close()
     sound = shutil.copytree(tiny_bundle, root / tiny_bundle.name)
     os.utime(sound / "manifest.json", (1, 1))  # the damaged one is newer, and still not served
     eventually(service.ready)
@@ -149,7 +158,7 @@ def test_a_decision_reaches_every_worker_and_can_be_taken_back(
     eventually(service.ready)
 
     def serving() -> set[str]:
-        return {call(f"{service.url}/v1/recommendations", {"history": ["a"]})["bundle_id"] for _ in range(20)}
+        return {service.recommend().bundle_id for _ in range(20)}
 
     def versions() -> float:
         return float(re.search(r"^intently_control_version (\S+)$", call(f"{service.admin}/metrics"), re.MULTILINE)[1])
@@ -177,7 +186,7 @@ def test_it_starts_and_answers_where_torch_cannot_be_imported(tiny_bundle: Path,
     )
     service = Service(tiny_bundle, f"sqlite:///{tmp_path}/store.sqlite3", startup=startup)
     eventually(service.ready)
-    assert call(f"{service.url}/v1/recommendations", {"history": ["a"]})["source"] == "model"
+    assert service.recommend().source == "model"
     assert service.stop()[0] == 0
     assert len(list(startup.glob("barred-*"))) >= 2, "supervisor and worker"
 
@@ -193,14 +202,14 @@ def test_a_killed_worker_is_replaced_and_the_counters_still_add_up(tiny_bundle: 
     eventually(lambda: workers_ready() == 2)
     eventually(service.ready)  # a worker has its bundle a moment before it listens
     for _ in range(REQUESTS):
-        call(f"{service.url}/v1/recommendations", {"history": ["a"]})
+        service.recommend()
     below = children(service.process.pid)
     workers = [pid for pid in below if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
     eventually(lambda: not Path(f"/proc/{workers[0]}").exists())
     eventually(lambda: workers_ready() == 2)
-    call(f"{service.url}/v1/recommendations", {"history": ["a"]})
+    service.recommend()
     assert f'intently_recommendations_total{{source="model"}} {REQUESTS + 1.0}' in call(f"{service.admin}/metrics")
     assert service.stop()[0] == 0
 
