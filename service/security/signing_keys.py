@@ -42,7 +42,6 @@ class SigningKeys:
         waited = time.monotonic() - self._read_at
         is_due = waited >= self._seconds or (self._wanted and waited >= self._patience)
         if is_due and (self._thread is None or not self._thread.is_alive()):
-            self._read_at = time.monotonic()
             self._thread = threading.Thread(target=self.read, daemon=True, name="signing-keys")
             self._thread.start()
 
@@ -54,20 +53,20 @@ class SigningKeys:
             found = PyJWKSet.from_dict(fetched).keys
         except (PyJWTError, OSError, ValueError, AttributeError) as error:
             self._wanted = True
-            self._say(f"the keys of tokens cannot be read, those before stay valid: {error}")
+            self._say(logging.ERROR, f"the keys of tokens cannot be read, those before stay valid: {error}")
             return
         self._wanted = False
         if fetched != self._fetched_before:
             self._fetched_before = fetched
             self.known = {key.key_id: key for key in found if key.public_key_use in (None, "sig")}
-        self._say(f"{len(self.known)} keys of tokens are known")
+        self._say(logging.INFO, f"{len(self.known)} keys of tokens are known")
 
     def _fetched(self) -> Any:
         if self._source.startswith(("http://", "https://")):
             return PyJWKClient(self._source, cache_jwk_set=False, timeout=TIMEOUT).fetch_data()
         return json.loads(Path(self._source).read_bytes())
 
-    def _say(self, what: str) -> None:
+    def _say(self, level: int, what: str) -> None:
         if what != self._said:  # once, not every time
-            log.info(what)
+            log.log(level, what)
         self._said = what
