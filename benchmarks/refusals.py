@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=500, help="random requests an operation of the public port")
     parser.add_argument(
-        "--admin-examples", type=int, default=25, help="the same for the admin port, which loads bundles"
+        "--admin-examples", type=int, default=10, help="the same for the admin port, which loads bundles"
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()

@@ -16,6 +16,13 @@ from store_table import stores
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
 SECONDS = PAGE.parent / "figures/intent-seconds.svg"
+REFUSALS = """## Refusals
+
+`make bench-refusals`: schemathesis with all its checks over the documents of both ports (benchmarks/conformance.py
+names the two that do not fit the calls for a user); and a bundle damaged in every way that can be counted, which must
+be refused with a sentence before anything of it is parsed.
+
+"""
 SHOWN = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
 
 
@@ -34,7 +41,10 @@ def main() -> None:
     parts.append(speed_table(newest(speeds, by=("method", "next_item_loss"))))
     parts.append(serving(lines))
     parts.append(stores(lines))
-    shown = {id(line) for line in ranked + speeds}
+    refused = [line for line in lines if "failures" in line.get("metrics", {})]
+    if refused:
+        parts.append(REFUSALS + "\n".join(f"- {tried(line)}" for line in newest(refused, by=("method",))))
+    shown = {id(line) for line in ranked + speeds + refused}
     others = [line for line in lines if "metrics" in line and "configuration" not in line and id(line) not in shown]
     others = [line for line in others if line["kind"] != "store"]
     others = [line for line in others if "sampled100/MRR" not in line["metrics"] and not is_temporal(line)]
@@ -76,6 +86,11 @@ def described(line: dict[str, Any]) -> str:
     """One measurement in words."""
     metrics = ", ".join(f"{name} {rounded(value, 5)}" for name, value in line["metrics"].items())
     return f"{line.get('dataset')}, {line.get('method')}: {metrics} (`{line['command']}`, {line['date'][:10]})"
+
+
+def tried(line: dict[str, Any]) -> str:
+    """How much of one kind was tried, and how often it was not as it should be."""
+    return f"{line['method']}: " + ", ".join(f"{name} {value:,}" for name, value in line["metrics"].items())
 
 
 def newest(lines: list[dict[str, Any]], by: tuple[str, ...] = ("command", "dataset", "split")) -> list[dict[str, Any]]:
