@@ -1,6 +1,7 @@
 """From the store's buffer to files, by whoever holds the lease."""
 
 import asyncio
+import hashlib
 import logging
 import time
 from datetime import UTC, datetime
@@ -82,7 +83,7 @@ class LogWriter:
                 else:
                     events.append(one)
         if events:
-            self._files.add(events, f"{entries[0].entry_id}-{len(entries)}")
+            self._files.add(events, _name(entries))
             WRITTEN.inc(len(events))
         if rewritten := self._files.erase(erasures):
             log.info("event log: %d users erased from %d files", len(erasures), rewritten)
@@ -106,3 +107,9 @@ class LogWriter:
     def _given_up(self, lease: Lease) -> Lease:
         mine = lease.holder == self._name
         return Lease(version=lease.version + 1) if mine else lease.model_copy(update={"version": lease.version + 1})
+
+
+def _name(entries: list[LogEntry]) -> str:
+    """Of a file: the same entries have the same one, and those of a store that began anew, and counts anew, another."""
+    digest = hashlib.sha256(b"".join(entry.content for entry in entries)).hexdigest()
+    return f"{entries[0].entry_id}-{digest[:16]}"

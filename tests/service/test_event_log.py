@@ -172,3 +172,13 @@ async def test_events_are_refused_while_the_writer_is_too_far_behind(store: Sequ
     with pytest.raises(OverloadedError, match="the event log's writer is behind"):
         await intake.receive([{"user_id": "full", "item_id": "a", "timestamp": 1}], None)
     assert await store.recent_many(["full"]) == [[]]
+
+
+async def test_a_store_that_begins_anew_replaces_no_file(opened: OpenStore, tmp_path: Path) -> None:
+    """Its entries are numbered from 1 again."""
+    for name in ("first", "second"):
+        store = opened(f"sqlite:///{tmp_path}/{name}.sqlite3")
+        await store.append([], encoded([event("u", name)]))
+        assert [entry.entry_id for entry in await store.logged(10)] == [f"{1:020d}"]
+        assert await LogWriter(store, EventFiles(tmp_path / "log"), seconds=1, days=None).write() == 1
+    assert rows(tmp_path / "log") == ["ufirst", "usecond"]
