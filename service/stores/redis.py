@@ -58,6 +58,7 @@ class RedisStore:
         self._timeout = timeout
         self._write_timeout = answer_seconds(timeout)
         self._breaker = breaker or CircuitBreaker()
+        self._patient_breaker = CircuitBreaker()  # of calls that may take longer: they succeed where reads time out
         self._tasks: set[asyncio.Task[Any]] = set()
         self._free = asyncio.Semaphore(CALLS)
         self._starting: asyncio.Task[None] | None = None
@@ -169,21 +170,23 @@ class RedisStore:
         return answers[bool(logged) :]
 
     async def _bounded(self, call: Callable[[], Awaitable[Any]], seconds: float) -> Any:
-        if not self._breaker.admits():
+        breaker = self._breaker if seconds <= self._timeout else self._patient_breaker
+        if not breaker.admits():
             raise StoreUnavailableError("redis: not asked, because the last calls failed")
-        return await asyncio.shield(self._task(self._attempt(call, seconds)))
+        return await asyncio.shield(self._task(self._attempt(call, seconds, breaker)))
 
-    async def _attempt(self, call: Callable[[], Awaitable[Answer]], seconds: float) -> Answer:
+    async def _attempt(self, call: Callable[[], Awaitable[Answer]], seconds: float, breaker: CircuitBreaker) -> Answer:
         try:
             async with asyncio.timeout(seconds), self._free:
                 await self._started()
                 answer = await call()
         except (RedisError, OSError, TimeoutError) as error:
-            self._breaker.failed()
-            if self._breaker.is_open and self._starting is not None and self._starting.done():
+            breaker.failed()
+            is_alone = len(self._tasks) == 1  # else what others wait for would be dropped
+            if breaker.is_open and is_alone and self._starting is not None and self._starting.done():
                 self._starting = self._task(self._start())
             raise StoreUnavailableError(f"redis: {type(error).__name__}: {error}") from error
-        self._breaker.succeeded()
+        breaker.succeeded()
         return answer
 
     async def _started(self) -> None:
