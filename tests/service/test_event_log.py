@@ -1,5 +1,6 @@
 """From accepted events to Parquet files that training reads: nothing lost, nothing kept of an erased user."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import date
 from pathlib import Path
@@ -12,7 +13,7 @@ from service.errors import OverloadedError
 from service.event_log import files as event_files
 from service.event_log.entries import Erasure, LoggedEvent, decoded, encoded
 from service.event_log.files import EventFiles
-from service.event_log.writer import LogWriter
+from service.event_log.writer import Lease, LogWriter
 from service.events import EventIntake
 from service.stores.base import SequenceStore
 from training.interactions import PrepareOptions, prepare
@@ -172,6 +173,18 @@ async def test_events_are_refused_while_the_writer_is_too_far_behind(store: Sequ
     with pytest.raises(OverloadedError, match="the event log's writer is behind"):
         await intake.receive([{"user_id": "full", "item_id": "a", "timestamp": 1}], None)
     assert await store.recent_many(["full"]) == [[]]
+
+
+@pytest.mark.parametrize(("seconds_left", "written"), [(-1, 1), (50, 0), (DAY, 1)])
+async def test_a_lease_counts_while_it_runs_unless_a_wrong_clock_wrote_it(
+    store: SequenceStore, writer: LogWriter, seconds_left: float, written: int
+) -> None:
+    """A minute is the longest lease there is: one of a day is left by a holder that died in the wrong time."""
+    until = time.time() + seconds_left
+    await writer._lease.change(lambda lease: Lease(version=lease.version + 1, holder="other", until=until))
+    await store.append([], encoded([event("u", "a")]))
+    assert await writer.write() == written
+    await writer._lease.change(lambda lease: Lease(version=lease.version + 1))
 
 
 async def test_a_store_that_begins_anew_replaces_no_file(opened: OpenStore, tmp_path: Path) -> None:
