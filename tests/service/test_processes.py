@@ -2,14 +2,17 @@
 
 import http.client
 import os
+import random
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -212,6 +215,34 @@ def test_a_killed_worker_is_replaced_and_the_counters_still_add_up(tiny_bundle: 
     service.recommend()
     assert f'intently_recommendations_total{{source="model"}} {REQUESTS + 1.0}' in call(f"{service.admin}/metrics")
     assert service.stop()[0] == 0
+
+
+def test_clients_that_go_away_in_the_middle_disturb_nobody(tiny_bundle: Path, tmp_path: Path, redis_url: str) -> None:
+    """300 connections are reset at random moments of a question; each user's one item is named after the user."""
+    service = Service(tiny_bundle, redis_url)
+    eventually(service.ready)
+    users = [f"{tmp_path.name}-{number}" for number in range(20)]
+    facts = [{"user_id": user, "item_id": f"only-{user}", "timestamp": 1} for user in users]
+    call(f"{service.url}/v1/events", {"events": facts})
+    with ThreadPoolExecutor(4) as clients:
+        going = [clients.submit(go_away, service.url, users, random.Random(number)) for number in range(300)]
+        while not all(one.done() for one in going):
+            for user in users:
+                answer = call(f"{service.url}/v1/recommendations", {"user_id": user})
+                assert answer["unknown_items"] == [f"only-{user}"]
+    for one in going:
+        one.result()
+    assert service.stop()[0] == 0
+
+
+def go_away(url: str, users: list[str], chance: random.Random) -> None:
+    """Ask, often not to the end of the question, and reset the connection without waiting for the answer."""
+    body = b'{"user_id": "%s"}' % chance.choice(users).encode()
+    question = b"POST /v1/recommendations HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
+        connection.sendall(question[: chance.choice([len(question), chance.randrange(len(question))])])
+        time.sleep(chance.uniform(0, 0.005))
 
 
 @pytest.mark.parametrize(
