@@ -6,7 +6,7 @@ RESULTS := benchmarks/results
 DATASET ?= beauty
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-stores bench-refusals reproduce render clean
+.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals reproduce render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -63,6 +63,12 @@ bench-serving: $(BIN)/.installed-bench  ## Requests a second and latency beside 
 	$(BIN)/python benchmarks/serving_speed.py
 	$(BIN)/python benchmarks/serving_stress.py
 	$(BIN)/python benchmarks/serving_scale.py
+
+bench-chaos: $(BIN)/.installed-dev  ## Redis, workers, disk, bundles, clock and clients go wrong under load: what fails, recovers, is lost (redis-server).
+	$(BIN)/python benchmarks/chaos.py
+
+bench-soak: $(BIN)/.installed-dev  ## Half an hour of mixed load: is memory flat, does anything fail (redis-server; run it alone).
+	$(BIN)/python benchmarks/soak.py
 
 bench-stores: $(BIN)/.installed-dev  ## Bytes a user in Redis and SQLite at 100,000 users, and how fast a log fills them (about 20 minutes).
 	$(BIN)/python benchmarks/store_memory.py

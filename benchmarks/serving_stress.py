@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from asking import Connection
 from serving import call
 from serving_load import one_category_each, prepared, redis_server, script_for, store_sequences
 from serving_speed import HERE, OURS, Running, by_wrk, running
@@ -123,33 +124,17 @@ async def stopped(server: Running, bodies: Sequence[bytes]) -> Metrics:
 
 async def _ask(port: int, bodies: Sequence[bytes], counts: Metrics) -> None:
     """Request after request, on a new connection where the service closes one, until it takes no more."""
-    number = 0
+    connection, number = Connection(port), 0
     while True:
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
+            await connection.ask("POST", "/v1/recommendations", bodies[number % len(bodies)])
+        except ConnectionRefusedError:
             return
-        try:
-            while True:
-                body = bodies[number % len(bodies)]
-                head = f"POST /v1/recommendations HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
-                writer.write(head.encode() + body)
-                if not await _answered(reader):
-                    break
-                counts["answered"] += 1
-                number += 1
         except (OSError, asyncio.IncompleteReadError):
             counts["failed"] += 1
-        finally:
-            writer.close()
-
-
-async def _answered(reader: asyncio.StreamReader) -> bool:
-    """Read one answer to its end; whether the connection goes on. Raises IncompleteReadError."""
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-    await reader.readexactly(length)
-    return b"connection: close" not in head
+        else:
+            counts["answered"] += 1
+        number += 1
 
 
 if __name__ == "__main__":

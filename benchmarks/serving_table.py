@@ -50,9 +50,12 @@ def serving(lines: list[Line]) -> str:
 
 def in_words(metrics: dict[str, float]) -> str:
     """Name and value, one after another."""
-    return ", ".join(
-        f"{name} {value:,.4g}" if value < 100 else f"{name} {value:,.0f}" for name, value in metrics.items()
-    )
+    return ", ".join(f"{name} {number(value)}" for name, value in metrics.items())
+
+
+def number(value: float) -> str:
+    """Short, and never as a power of ten."""
+    return f"{value:,.4g}" if value < 100 else f"{value:,.0f}"
 
 
 def rows_of(lines: list[Line]) -> str:
