@@ -36,10 +36,16 @@ async def worker_killed(scene: Scene) -> Metrics:
                 async with harm.lasting(0):
                     os.kill(workers_of(server.pid)[0], signal.SIGKILL)
                     await until(lambda: listening(port_of(server)) < WORKERS)
+                gone = time.perf_counter()  # a connection made before it may still have been put in its queue
                 await until(lambda: listening(port_of(server)) == WORKERS)
                 replaced = time.perf_counter() - harm.began
                 await harm.healed()
-            return await harm.metrics() | {"two workers, s": replaced}
+            later = [one for one in crowd.outcomes if one.began > gone and not one.was_open]
+            unanswered = float(sum(one.status == 0 for one in later))
+            return await harm.metrics() | {
+                "two workers, s": replaced,
+                "unanswered on connections made later": unanswered,
+            }
 
 
 async def damaged_bundles(scene: Scene) -> Metrics:

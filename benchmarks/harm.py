@@ -115,7 +115,6 @@ class Harm:
         its = {
             "requests": len(outcomes),
             "unanswered": statuses[0],
-            "unanswered, new connection": sum(not one.status and not one.was_open for one in outcomes),
             "503": statuses[503],
             "posts refused": sum(one.kind == POST and one.status not in (0, 200) for one in outcomes),
             "other statuses": sum(statuses.values()) - statuses[0] - statuses[200] - statuses[503],
