@@ -102,7 +102,7 @@ def test_a_fault_is_logged_with_its_request_and_without_what_was_sent(
             raise RuntimeError(f"no intent of {user}") from error
 
     monkeypatch.setattr(Engine, "recommend", fail)
-    monkeypatch.setattr(Engine, "load", classmethod(lambda cls, path, threads: cls(open_bundle(path))))
+    monkeypatch.setattr(Engine, "load", classmethod(lambda cls, path, **how: cls(open_bundle(path))))
     lines = written(log_format)
     settings = Settings(bundle=tiny_bundle, store=f"sqlite:///{tmp_path}/store.sqlite3")
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:

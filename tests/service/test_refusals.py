@@ -194,7 +194,7 @@ def test_a_fault_of_ours_is_counted_and_tells_nothing(
         raise RuntimeError("a secret")
 
     monkeypatch.setattr(Engine, "recommend", fail)
-    monkeypatch.setattr(Engine, "load", classmethod(lambda cls, path, threads: cls(open_bundle(path))))
+    monkeypatch.setattr(Engine, "load", classmethod(lambda cls, path, **how: cls(open_bundle(path))))
     labels = {"route": "/v1/recommendations", "method": "POST", "status": "500"}
     before = REGISTRY.get_sample_value("intently_requests_total", labels) or 0
     settings = Settings(bundle=tiny_bundle, store=f"sqlite:///{tmp_path}/store.sqlite3")
