@@ -1,0 +1,1 @@
+"""Online experiments: which variant is better, and whether that may be believed."""
