@@ -6,7 +6,7 @@ RESULTS := benchmarks/results
 DATASET ?= beauty
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals reproduce render clean
+.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments reproduce render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ bench-stores: $(BIN)/.installed-dev  ## Bytes a user in Redis and SQLite at 100,
 
 bench-refusals: $(BIN)/.installed-dev  ## Both ports against their OpenAPI documents, and every damaged bundle: counts, and no failure.
 	$(BIN)/python benchmarks/refusals.py
+
+bench-experiments: $(BIN)/.installed  ## 4,000 simulated A/A tests and planted effects (three minutes).
+	$(BIN)/python benchmarks/experiment_levels.py
 
 reproduce: $(BIN)/.installed  ## The papers' tables on DATASET=beauty|sports|toys|yelp|ml-1m|beauty-54k: a queue of hours that can be stopped.
 	$(BIN)/python benchmarks/reproduce.py $(DATASET)

@@ -9,6 +9,7 @@ from typing import Any
 
 from blends import blends
 from chaos_table import chaos
+from experiment_table import experiment_levels
 from intents import intents
 from reproduction import is_temporal, reproduction
 from serving_table import serving
@@ -43,12 +44,13 @@ def main() -> None:
     parts.append(serving(lines))
     parts += [found] if (found := chaos(lines)) else []
     parts.append(stores(lines))
+    parts += [found] if (found := experiment_levels(lines)) else []
     refused = [line for line in lines if "failures" in line.get("metrics", {})]
     if refused:
         parts.append(REFUSALS + "\n".join(f"- {tried(line)}" for line in newest(refused, by=("method",))))
     shown = {id(line) for line in ranked + speeds + refused}
     others = [line for line in lines if "metrics" in line and "configuration" not in line and id(line) not in shown]
-    others = [line for line in others if line["kind"] != "store"]
+    others = [line for line in others if line["kind"] not in ("store", "experiment")]
     others = [line for line in others if "sampled100/MRR" not in line["metrics"] and not is_temporal(line)]
     others = [
         line

@@ -1,0 +1,40 @@
+"""What the statistics of experiments promise beside what was measured, as a table."""
+
+from typing import Any
+
+from reproduction import header, row
+
+Line = dict[str, Any]
+WORDS = (
+    "`make bench-experiments`: how often a rule calls a difference in A/A tests on simulated users (heavy-tailed page "
+    "views, users who come back over 14 days, a click propensity of each; about 3,000 users a test), and how often a "
+    "planted effect is found with as many users as the planner asks for. A test that keeps its level lies within what "
+    "is asked; NAIVE rules are there to be seen failing."
+)
+
+
+def experiment_levels(lines: list[Line]) -> str | None:
+    """The newest line of each rule; None before anything was measured."""
+    found = {line["method"]: line for line in lines if line["kind"] == "experiment" and "asked" in line}
+    if not found:
+        return None
+    rows = header(("rule", "measured", "+-", "asked", "users", "runs"))
+    for name, line in found.items():
+        metrics, users = line["metrics"], line["users"]
+        cells = (percent(metrics["share"], line), percent(1.96 * metrics["error"], line), asked(line))
+        rows.append(row(name, *cells, f"{users:,}", f"{line['runs']:,}"))
+    commands = sorted({line["command"] for line in found.values()})
+    return "\n\n".join(["## Levels of the statistics", WORDS, "\n".join(rows), f"Command: `{'`, `'.join(commands)}`."])
+
+
+def asked(line: Line) -> str:
+    """The bounds; nothing is asked of a rule that is known to fail."""
+    low, high = line["asked"]["low"], line["asked"]["high"]
+    if (low, high) == (0, 1):
+        return ""
+    return f"<= {percent(high, line)}" if low == 0 else f"{percent(low, line)} to {percent(high, line)}"
+
+
+def percent(share: float, line: Line) -> str:
+    """Two places; three where what is asked is itself that small."""
+    return f"{100 * share:.{3 if line['asked']['high'] < 0.01 else 2}f} %"
