@@ -62,7 +62,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     generator = np.random.default_rng(arguments.seed)
-    pilot = history(draw(generator, PILOT, by_day=False))
+    past = draw(generator, PILOT, by_day=False)
+    pilot = history(past)
 
     def tell(name: str, found: int, runs: int, low: float, high: float, **facts: object) -> None:
         asked = {"low": low, "high": high}
@@ -77,7 +78,7 @@ def main() -> None:
     for name, level, found in wrong_splits(generator):
         tell(name, found, SPLITS, 0.8 * level, 1.2 * level, users=SPLIT)
     for metric, cuped in ((PVCTR, False), (PVCTR, True), (UVCTR, False), (CLICKED, False), (CLICKED, True)):
-        uplift = UPLIFT if metric is not UVCTR else user_uplift(generator)
+        uplift = UPLIFT if metric is not UVCTR else user_uplift(past)
         needed = users_needed(baseline(metric, pilot, cuped=cuped), uplift, Design())
         found = detections(generator, metric, needed, arguments.runs, cuped=cuped)
         name = f"power: {label(metric, cuped=cuped)}, {100 * uplift:.1f} % planted"
@@ -156,11 +157,11 @@ def history(users: Users) -> Moments:
     return control + treatment
 
 
-def user_uplift(generator: np.random.Generator) -> float:
-    """What the planted uplift of propensities does to the share of users who click, on many users."""
-    control, treatment = at_the_end(draw(generator, 4 * PILOT, by_day=False, uplift=UPLIFT))
-    effect = compare(UVCTR, control, treatment).relative
-    return effect.value
+def user_uplift(users: Users) -> float:
+    """What the planted uplift does to the share of users who click, from their chances: 1 - (1 - propensity)^views."""
+    views = users.page_views.sum(axis=1)
+    shares = [1 - ((1 - users.propensities * (1 + uplift)) ** views).mean() for uplift in (0, UPLIFT)]
+    return float(shares[1] / shares[0] - 1)
 
 
 def detections(generator: np.random.Generator, metric: Metric, needed: int, runs: int, *, cuped: bool) -> int:

@@ -39,6 +39,7 @@ class Users:
     seconds: Floats  # (N), of all days
     past_views: Integers
     past_clicks: Integers
+    propensities: Floats  # to click a page view, before any uplift
     treated: Flags
 
 
@@ -64,6 +65,7 @@ def draw(generator: np.random.Generator, users: int, *, by_day: bool = True, upl
         generator.gamma(views.sum(axis=1)) * generator.lognormal(3.0, 0.5, len(views)),
         past,
         generator.binomial(past, propensities),
+        propensities,
         treated,
     )
 
