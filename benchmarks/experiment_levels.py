@@ -10,6 +10,8 @@ import argparse
 import math
 import time
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -61,44 +63,50 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    generator = np.random.default_rng(arguments.seed)
+    generator, begun = np.random.default_rng(arguments.seed), time.monotonic()
     past = draw(generator, PILOT, by_day=False)
-    pilot = history(past)
-
-    def tell(name: str, found: int, runs: int, low: float, high: float, **facts: object) -> None:
-        asked = {"low": low, "high": high}
-        metrics = {"share": found / runs, "error": math.sqrt(found / runs * (1 - found / runs) / runs)}
-        place = {"method": name, "seed": arguments.seed, "runs": runs, "asked": asked}
-        record(arguments.results, kind="experiment", dataset="simulated users", **place, **facts, metrics=metrics)
-        print(f"{name:70} {100 * found / runs:6.2f} %  asked {100 * low:.2f} to {100 * high:.2f}", flush=True)
-
-    begun = time.monotonic()
-    for name, (low, high), found in false_positives(generator, pilot, arguments.tests):
-        tell(name, found, arguments.tests, low, high, users=USERS, looks=DAYS)
-    for name, level, found in wrong_splits(generator):
-        tell(name, found, SPLITS, 0.8 * level, 1.2 * level, users=SPLIT)
-    for metric, cuped in ((PVCTR, False), (PVCTR, True), (UVCTR, False), (CLICKED, False), (CLICKED, True)):
-        uplift = UPLIFT if metric is not UVCTR else user_uplift(past)
-        needed = users_needed(baseline(metric, pilot, cuped=cuped), uplift, Design())
-        found = detections(generator, metric, needed, arguments.runs, cuped=cuped)
-        name = f"power: {label(metric, cuped=cuped)}, {100 * uplift:.1f} % planted"
-        tell(name, found, arguments.runs, 0.75, 0.85, users=needed)
+    for found in (
+        *false_positives(generator, history(past), arguments.tests),
+        wrong_splits(generator),
+        *powers(generator, past, arguments.runs),
+    ):
+        tell(found, arguments.results, arguments.seed)
     print(f"{time.monotonic() - begun:.0f} s")
 
 
-def false_positives(
-    generator: np.random.Generator, pilot: Moments, tests: int
-) -> list[tuple[str, tuple[float, float], int]]:
-    """What was asked of each rule, and how many A/A tests it called a difference."""
+@dataclass(frozen=True)
+class Found:
+    """How many of `runs` experiments of so many users a rule called a difference, and what share is asked."""
+
+    rule: str
+    asked: tuple[float, float]
+    count: int
+    runs: int
+    users: int
+    uplift: float = 0.0
+
+
+def tell(found: Found, results: Path, seed: int) -> None:
+    """One line in the results, one on the screen."""
+    share, (low, high) = found.count / found.runs, found.asked
+    metrics = {"share": share, "error": math.sqrt(share * (1 - share) / found.runs)}
+    place = {"method": found.rule, "seed": seed, "runs": found.runs, "users": found.users, "uplift": found.uplift}
+    asked = {"low": low, "high": high}
+    record(results, kind="experiment", dataset="simulated users", **place, asked=asked, metrics=metrics)
+    print(f"{found.rule:66} {100 * share:6.2f} %  asked {100 * low:.2f} to {100 * high:.2f}", flush=True)
+
+
+def false_positives(generator: np.random.Generator, pilot: Moments, tests: int) -> list[Found]:
+    """How many A/A tests each rule called a difference."""
     planned = {one: planned_variance(baseline(one, pilot), USERS, Design()) for one in WATCHED}
-    found: Counter[str] = Counter()
+    positives: Counter[str] = Counter()
     asked: dict[str, tuple[float, float]] = {}
     for _ in track(range(tests), "A/A tests", console=Console(stderr=True)):
         users = draw(generator, USERS)
         for name, bounds, positive in rules(users, planned, int(generator.integers(2**32))):
             asked[name] = bounds
-            found[name] += positive
-    return [(name, bounds, found[name]) for name, bounds in asked.items()]
+            positives[name] += positive
+    return [Found(name, bounds, positives[name], tests, USERS) for name, bounds in asked.items()]
 
 
 def rules(users: Users, planned: dict[Metric, float], seed: int) -> list[Rule]:
@@ -142,13 +150,22 @@ def naive(control: Moments, treatment: Moments) -> float:
     return two_sided((treated_clicks / treated_views - clicks / views) / error)
 
 
-def wrong_splits(generator: np.random.Generator) -> list[tuple[str, float, int]]:
+def wrong_splits(generator: np.random.Generator) -> Found:
     """How often the sample ratio of a fair split is called wrong."""
-    counts = generator.binomial(SPLIT, 0.5, SPLITS)
     weights = {"control": 1, "treatment": 1}
-    found = [chi_square({"control": int(one), "treatment": SPLIT - int(one)}, weights) for one in counts]
-    level = BLOCKING
-    return [(f"sample ratio at {100 * level} %", level, sum(p_value < level for p_value in found))]
+    counts = [int(one) for one in generator.binomial(SPLIT, 0.5, SPLITS)]
+    wrong = sum(chi_square({"control": one, "treatment": SPLIT - one}, weights) < BLOCKING for one in counts)
+    return Found(f"sample ratio at {100 * BLOCKING} %", (0.8 * BLOCKING, 1.2 * BLOCKING), wrong, SPLITS, SPLIT)
+
+
+def powers(generator: np.random.Generator, past: Users, runs: int) -> Iterator[Found]:
+    """How often the planted effect is found with the users that the planner names."""
+    pilot = history(past)
+    for metric, cuped in ((PVCTR, False), (PVCTR, True), (UVCTR, False), (CLICKED, False), (CLICKED, True)):
+        uplift = user_uplift(past) if metric is UVCTR else UPLIFT
+        needed = users_needed(baseline(metric, pilot, cuped=cuped), uplift, Design())
+        count = detections(generator, metric, needed, runs, cuped=cuped)
+        yield Found(f"power: {label(metric, cuped=cuped)}", (0.75, 0.85), count, runs, needed, uplift)
 
 
 def history(users: Users) -> Moments:

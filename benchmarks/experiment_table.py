@@ -18,11 +18,12 @@ def experiment_levels(lines: list[Line]) -> str | None:
     found = {line["method"]: line for line in lines if line["kind"] == "experiment" and "asked" in line}
     if not found:
         return None
-    rows = header(("rule", "measured", "+-", "asked", "users", "runs"))
+    rows = header(("rule", "planted", "measured", "+-", "asked", "users", "runs"))
     for name, line in found.items():
-        metrics, users = line["metrics"], line["users"]
+        metrics = line["metrics"]
+        planted = f"{100 * line['uplift']:.1f} %" if line["uplift"] else ""
         cells = (percent(metrics["share"], line), percent(1.96 * metrics["error"], line), asked(line))
-        rows.append(row(name, *cells, f"{users:,}", f"{line['runs']:,}"))
+        rows.append(row(name, planted, *cells, f"{line['users']:,}", f"{line['runs']:,}"))
     commands = sorted({line["command"] for line in found.values()})
     return "\n\n".join(["## Levels of the statistics", WORDS, "\n".join(rows), f"Command: `{'`, `'.join(commands)}`."])
 
