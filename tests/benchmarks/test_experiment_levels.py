@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,5 +45,7 @@ def test_what_was_recorded_is_what_is_asked() -> None:
             assert line["metrics"]["share"] > 0.1
 
 
-def recorded() -> list[dict]:
-    return [json.loads(line) for line in RECORDED.read_text().splitlines()]
+def recorded() -> list[dict[str, Any]]:
+    """The newest line of each rule."""
+    lines = [json.loads(line) for line in RECORDED.read_text().splitlines()]
+    return list({line["method"]: line for line in lines}.values())
