@@ -28,13 +28,7 @@ from service.experiments.statistics.moments import Moments
 
 
 def watch(
-    metric: Metric,
-    control: Moments,
-    treatment: Moments,
-    *,
-    planned: float,
-    cuped: bool = False,
-    level: float = 0.95,
+    metric: Metric, control: Moments, treatment: Moments, *, planned: float, cuped: bool = False, level: float = 0.95
 ) -> Comparison:
     """Two variants at any time; `planned` is `accumulated` as planned for the end, the same at every look.
 

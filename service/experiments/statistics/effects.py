@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from math import exp, log, sqrt
+from math import expm1, inf, log, sqrt
 
 from service.experiments.statistics.estimates import Estimate
 from service.experiments.statistics.moments import TooLittleDataError
+
+LARGEST = 700  # e^700 is a number, e^710 is none
 
 
 class Valid(Enum):
@@ -88,5 +90,6 @@ def absolute(control: Estimate, treatment: Estimate, half_width: float) -> Effec
 
 def relative(control: Estimate, treatment: Estimate, half_width: float) -> Effect:
     """The ratio less 1; `half_width` is of its logarithm, so that the interval never falls below -100 %."""
-    middle = log(treatment.value / control.value)
-    return Effect(exp(middle) - 1, exp(middle - half_width) - 1, exp(middle + half_width) - 1)
+    ratio = treatment.value / control.value
+    high = log(ratio) + half_width
+    return Effect(ratio - 1, expm1(log(ratio) - half_width), expm1(high) if high < LARGEST else inf)

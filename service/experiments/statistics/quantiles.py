@@ -8,8 +8,6 @@ from numpy.typing import ArrayLike
 from service.experiments.statistics.effects import Comparison, Effect, Valid
 from service.experiments.statistics.moments import Floats, TooLittleDataError
 
-RESAMPLES = 2000
-
 
 def compare_quantiles(
     control: ArrayLike,
@@ -18,11 +16,9 @@ def compare_quantiles(
     *,
     seed: int,
     level: float = 0.95,
-    resamples: int = RESAMPLES,
+    resamples: int = 2000,
 ) -> Comparison:
     """One value a user in control (N) and treatment (M); percentile intervals, to be believed at the planned end."""
-    if not 0 < probability < 1:
-        raise ValueError(f"a quantile lies between 0 and 1, found {probability}")
     generator = np.random.default_rng(seed)
     one, ones = _quantile(control, probability, generator, resamples)
     other, others = _quantile(treatment, probability, generator, resamples)
@@ -47,6 +43,8 @@ def _quantile(
     Nothing is resampled: the k-th smallest of N users drawn with replacement is the value at place ceil(N U), where U,
     the k-th smallest of N uniform numbers, has the distribution Beta(k, N - k + 1).
     """
+    if not 0 < probability < 1:
+        raise ValueError(f"a quantile lies between 0 and 1, found {probability}")
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     users = len(ordered)
     if users < 2:

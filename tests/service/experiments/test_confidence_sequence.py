@@ -1,6 +1,6 @@
 """Intervals that hold at every look."""
 
-from math import exp, sqrt
+from math import exp, inf, sqrt
 
 import numpy as np
 import pytest
@@ -66,6 +66,13 @@ def test_the_planned_variance_is_what_has_accumulated_when_all_went_as_planned()
         found = accumulated(*estimates(metric, control, treatment))
         assert planned_variance(base, 40_000, Design()) == pytest.approx(found, rel=0.02)
         assert planned_variance(base, 400_000, Design(shares=(0.05, 0.05))) == pytest.approx(found, rel=0.02)
+
+
+def test_long_before_the_planned_end_anything_is_possible() -> None:
+    """A look at a billionth of the planned variance has no upper end of the uplift, and no p-value below 1."""
+    found = watch(VIEWS, of("a", table(1)), of("b", table(2)), planned=1e15)
+    assert found.relative is not None
+    assert (found.relative.low, found.relative.high, found.p_value) == pytest.approx((-1, inf, 1))
 
 
 def test_a_plan_needs_a_variance() -> None:
