@@ -137,15 +137,6 @@ def intent_seconds(figure: Figure, lines: list[Line]) -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 
-def clustering_seconds(figure: Figure, seconds: list[tuple[str, float]]) -> None:
-    """Seconds of an epoch of S4Rec with online clustering and with K-means, among the others."""
-    axes = figure.subplots()
-    bars = axes.barh([name for name, _ in seconds][::-1], [value for _, value in seconds][::-1], color="#4477aa")
-    axes.bar_label(bars, fmt=" %.1f", fontsize=8)
-    axes.set(xlabel="seconds an epoch, validation included")
-    axes.grid(visible=False, axis="y")
-
-
 def serving_curve(figure: Figure, lines: list[Line]) -> None:
     """Latency against throughput at more and more connections, whose number stands beside each mark."""
     axes = figure.subplots()

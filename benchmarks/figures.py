@@ -15,7 +15,7 @@ from typing import Any
 import drawing
 import numpy as np
 from drawing import Line, Point
-from experiments import ABLATION, FILES, NOISE, PAPER, SENSITIVITY, experiments
+from experiments import FILES, NOISE, PAPER, SENSITIVITY, experiments
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from reproduction import is_temporal, newest_by_seed
@@ -46,7 +46,6 @@ def main() -> None:
     draw(f"convergence-{dataset}", drawing.convergence, papers)
     draw(f"noise-{dataset}", drawing.noise, by_number(ours, dataset, NOISE))
     draw(f"sensitivity-{dataset}", drawing.sensitivity, by_number(ours, dataset, SENSITIVITY))
-    draw(f"clustering-seconds-{dataset}", drawing.clustering_seconds, clustering_seconds(ours, dataset))
     speeds = [line for line in lines if line["kind"] == "training-speed" and line["next_item_loss"] == "bce"]
     draw("intent-seconds", drawing.intent_seconds, speeds)
     draw("serving-curve", drawing.serving_curve, [line for line in lines if "connections" in line])
@@ -100,16 +99,6 @@ def by_number(ours: list[Line], dataset: str, table: str) -> list[Point]:
             is_changed = experiment.varied[2] != 0 if table == NOISE else bool(experiment.settings)
             changed |= {experiment.varied[:2]} if is_changed else set()
     return [point for point in points if point[:2] in changed]
-
-
-def clustering_seconds(ours: list[Line], dataset: str) -> list[tuple[str, float]]:
-    """Seconds an epoch of S4Rec with K-means and of the paper configurations; none without the former."""
-    kmeans = [e for e in experiments(dataset) if e.table == ABLATION and e.settings == ("options.clustering=kmeans",)]
-    found = newest_by_seed(kmeans[0], ours)[0] if kmeans else []
-    if not found:
-        return []
-    runs = [(line["method"], line["seconds_per_epoch"]) for line in paper_runs(ours, dataset)]
-    return [*runs, ("s4rec with K-means", found[0]["seconds_per_epoch"])]
 
 
 def draw_map(dataset: str, root: Path, data: Path) -> None:
