@@ -18,7 +18,7 @@ class Item(BaseModel):
     item_id: str
     title: str | None = None
     category: str | None = None
-    attributes: dict[str, Any] = {}
+    attributes: dict[str, Any] = Field(default_factory=dict)  # a default dict is copied deeply for every item
 
 
 class IntentItem(BaseModel):
@@ -43,7 +43,11 @@ class IntentDescription(BaseModel):
 
 def items_jsonl(items: Sequence[Item]) -> bytes:
     """One JSON object a line, in row order."""
-    return b"".join(item.model_dump_json(exclude_defaults=True).encode() + b"\n" for item in items)
+    lines = (
+        item.model_dump_json(exclude_defaults=True, exclude=None if item.attributes else {"attributes"})
+        for item in items
+    )
+    return b"".join(line.encode() + b"\n" for line in lines)
 
 
 def intents_json(intents: Sequence[IntentDescription]) -> bytes:
