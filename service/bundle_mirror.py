@@ -1,7 +1,6 @@
 """Bundles from wherever they are published: new ones are copied beside the local ones, whole and checked."""
 
 import logging
-import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -13,12 +12,12 @@ import fsspec
 from prometheus_client import Counter
 
 from service.bundle.files import MANIFEST, MANIFEST_LIMIT, BundleError, check_files, is_bundle, read_manifest, sync
+from service.bundle.manifest import BUNDLE_ID
 
 log = logging.getLogger("intently")
 # Not with the workers' metrics: their gauges must not be made in the supervising process.
 MIRROR_FAILURES = Counter("intently_mirror_failures", "Bundles, or lists of them, that could not be copied.")
 STAGING = ".mirror"  # in the local directory; nobody looks for bundles there
-BUNDLE_ID = re.compile(r"[\w][\w.+-]*-[0-9a-f]{16}")
 
 
 class Mirror:

@@ -56,7 +56,7 @@ class Trainer:
             self.method.parameters(),
             lr=self.options.learning_rate,
             weight_decay=self.options.weight_decay,
-            fused=True,  # one pass over the parameters: most of a step's time where the catalogue is large
+            fused=True,  # one pass over the parameters, which counts where the catalogue is large
         )
         progress = self._resumed(optimizer) if resume and self._checkpoint.is_file() else checkpoint.Progress()
         learner = self.ranks.wrap(self.method)

@@ -38,6 +38,7 @@ class Run:
     dataset: str
     holdout: str
     validation_curve: list[tuple[int, float]]  # epoch, the metric that selects
+    new_items: int = 0  # that got a vector without training
 
     def summary(self) -> str:
         """What a person wants to read at the end."""
@@ -45,6 +46,8 @@ class Run:
             f"{split:10} " + " ".join(f"{name} {metrics[name]:.4f}" for name in SHOWN)
             for split, metrics in self.metrics.items()
         ]
+        if self.new_items:
+            lines.append(f"new items  {self.new_items:,} got a vector from those described like them")
         outcome = self.outcome
         lines.extend(f"{name:10} {text}" for name, text in described(self.published.intent_report).items())
         lines.extend(f"warning    {sentence}" for sentence in self.published.warnings)
@@ -97,14 +100,16 @@ def run_training(
     if not ranks.first:
         return None
     draw_curves(work / "log.jsonl", work / "curves.svg")
+    placed = 0
     if config.new_items == "neighbours":
-        place_new_items(trainer.method.encoder, training_counts(trainer.training, len(dataset.item_ids)), dataset)
+        counts = training_counts(trainer.training, len(dataset.item_ids))
+        placed = place_new_items(trainer.method.encoder, counts, dataset)
     metrics: dict[str, dict[str, float]] = {
         name: measure(trainer.method, held_out(dataset, name), dataset, target) for name in SPLITS
     }
     published = publish(trainer.method, config, dataset, trainer.training, metrics, out, labels)
     curve = validation_curve(work / "log.jsonl", config.training.select_by)
-    return Run(published, outcome, metrics, dataset.name, dataset.holdout, curve)
+    return Run(published, outcome, metrics, dataset.name, dataset.holdout, curve, placed)
 
 
 def build_trainer(

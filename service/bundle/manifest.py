@@ -1,12 +1,15 @@
 """What a bundle says of itself: shapes, counts, metrics and the digest of every file."""
 
 import hashlib
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT_VERSION: Literal[1] = 1
 ID_DIGITS = 16
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+BUNDLE_ID = re.compile(rf"{NAME}-[0-9a-f]{{{ID_DIGITS}}}")
 
 
 class _Strict(BaseModel):
@@ -39,7 +42,7 @@ class Manifest(_Strict):
     """`manifest.json`. Its SHA-256 is the tail of the bundle id, so nothing can be altered unseen."""
 
     format_version: Literal[1] = FORMAT_VERSION
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    name: str = Field(pattern=f"^{NAME}$")
     method: str
     next_item_loss: str
     created: str = Field(description="RFC 3339, UTC")

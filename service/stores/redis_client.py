@@ -137,7 +137,7 @@ def _cluster(at: _Location, options: dict[str, Any]) -> RedisCluster:
 def _secured(at: _Location) -> Callable[[type[Connection]], type[Connection]]:
     """Makes connections use TLS where the URL says so: the server's certificate is checked and must name its host.
 
-    With one context for all: redis-py's makes one for each, and loads the system's authorities for 60 ms.
+    With one context for all: redis-py makes one for each, and loads the system's authorities every time.
     """
     if at.scheme != "rediss":
         return lambda connection: connection

@@ -99,6 +99,7 @@ def test_a_published_bundle_shows_new_items_beside_their_like(shop: Path) -> Non
         work=shop / "work",
     )
     assert finished is not None
+    assert f"{finished.new_items} got a vector" in finished.summary()
     bundle = open_bundle(finished.published.path)
     recommender = Recommender(bundle)
     new = [row for row, item in enumerate(bundle.items, start=1) if item.item_id.startswith("new-")]
