@@ -17,6 +17,7 @@ from service.error_answers import add_error_handlers, documented
 from service.events import EventIntake
 from service.last_intents import LastIntents
 from service.middleware import Guard
+from service.recent_posts import RecentPosts
 from service.recommending import IN_LOOP, Recommending
 from service.registry import Registry
 from service.routes import events, health, intents, items, recommendations, users
@@ -74,8 +75,9 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
     store = open_store(settings.store, breaker=breaker, **settings.store_options())
     registry = Registry(settings.bundle, threads=settings.threads, device=settings.device)
     last_intents = LastIntents()
-    keeps_log = settings.events is not None
-    intake = EventIntake(store, settings.sequence_event_types, settings.future_tolerance, logging=keeps_log)
+    types = settings.sequence_event_types
+    posts = None if settings.events is None else RecentPosts(store, types, written_every=settings.events_seconds)
+    intake = EventIntake(store, types, settings.future_tolerance, posts)
 
     shadow = Shadow(registry)
     recommending = Recommending(registry, store, last_intents, shadow)
@@ -95,8 +97,9 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
         if registry.ready:
             telemetry.INTENT_ENTROPY.set(recommending.recent_intents.entropy(registry.engine().bundle_id))
         telemetry.UNAVAILABLE_ITEMS.set(len(unavailable.current.item_ids))
-        if keeps_log:
+        if posts is not None:
             with suppress(StoreUnavailableError):
+                await posts.follow()
                 intake.log_full = await store.logged_count() > settings.events_buffer
 
     await follow()

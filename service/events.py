@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from service.engine import Engine
 from service.errors import OverloadedError
 from service.event_log.entries import Erasure, LoggedEvent, encoded
+from service.recent_posts import RecentPosts
 from service.schemas import Event, EventResult
 from service.stores.base import EventStatus, SequenceStore, StoredEvent, event_key
 from service.telemetry import EVENTS
@@ -35,7 +36,7 @@ class EventIntake:
     store: SequenceStore
     sequence_types: frozenset[str]
     future_tolerance: float  # seconds
-    logging: bool = False  # whether an event log is kept
+    posts: RecentPosts | None = None  # where an event log is kept
     log_full: bool = False  # its writer is too far behind
 
     async def receive(self, raw: Sequence[object], engine: Engine | None) -> list[EventResult]:
@@ -49,8 +50,9 @@ class EventIntake:
         checked = [self._check(entry, (now + self.future_tolerance) * MICROSECONDS) for entry in raw]
         good = [one for one in checked if isinstance(one, _Checked)]
         arriving = [_stored(one) for one in good if one.event.type in self.sequence_types]
-        logged = encoded(_logged(one, now) for one in good) if self.logging else b""
+        logged = encoded(_logged(one, now) for one in good) if self.posts is not None else b""
         statuses = iter(await self.store.append(arriving, logged) if good else [])
+        self._keep(logged)
         results = [one if isinstance(one, EventResult) else self._result(one, statuses) for one in checked]
         for entry, result in zip(raw, results, strict=True):
             if engine is not None and isinstance(entry, dict) and result.status not in ("invalid", "future"):
@@ -60,7 +62,14 @@ class EventIntake:
 
     async def erase(self, user_id: str) -> bool:
         """Forget a user, in the event log too; whether there was a sequence. Raises StoreUnavailableError."""
-        return await self.store.erase(user_id, encoded([Erasure(user_id, time.time())]) if self.logging else b"")
+        logged = encoded([Erasure(user_id, time.time())]) if self.posts is not None else b""
+        known = await self.store.erase(user_id, logged)
+        self._keep(logged)
+        return known
+
+    def _keep(self, logged: bytes) -> None:
+        if logged and self.posts is not None:
+            self.posts.keep(logged)
 
     def _result(self, checked: _Checked, statuses: Iterator[EventStatus]) -> EventResult:
         if checked.event.type not in self.sequence_types:

@@ -15,6 +15,7 @@ from service.event_log.entries import Erasure, LoggedEvent, decoded, encoded
 from service.event_log.files import EventFiles
 from service.event_log.writer import Lease, LogWriter
 from service.events import EventIntake
+from service.recent_posts import RecentPosts
 from service.stores.base import SequenceStore
 from training.interactions import PrepareOptions, prepare
 from training.log_readers import Columns
@@ -23,10 +24,15 @@ from training.prepared import load_prepared
 OpenStore = Callable[..., SequenceStore]
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 DAY = 86_400
+CLICKS = frozenset({"click"})
 
 
 def event(user: str, item: str, received: float = NOON) -> LoggedEvent:
     return LoggedEvent(f"{user}-{item}-{received}", user, item, "click", 5.25, None, None, received)
+
+
+def posts(store: SequenceStore) -> RecentPosts:
+    return RecentPosts(store, CLICKS, written_every=1)
 
 
 def rows(directory: Path, columns: str = "user_id || item_id") -> list[str]:
@@ -94,7 +100,7 @@ async def writer(store: SequenceStore, tmp_path: Path) -> AsyncIterator[LogWrite
 async def test_what_is_accepted_is_written_and_trains(store: SequenceStore, writer: LogWriter, tmp_path: Path) -> None:
     """Clicks enter the sequence, a purchase does not, both are logged; what is refused is not."""
     log = tmp_path / "log"
-    intake = EventIntake(store, frozenset({"click"}), future_tolerance=300, logging=True)
+    intake = EventIntake(store, CLICKS, 300, posts(store))
     facts = [
         {"user_id": f"log-{user}", "item_id": f"i{item}", "timestamp": 10 * item + 0.5}
         for user in range(6)
@@ -125,7 +131,7 @@ async def test_a_writer_that_dies_before_it_drops_writes_the_same_file_again(
     store: SequenceStore, writer: LogWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between the file and the buffer: nothing is lost and nothing is there twice; erasures count in order."""
-    intake = EventIntake(store, frozenset({"click"}), future_tolerance=300, logging=True)
+    intake = EventIntake(store, CLICKS, 300, posts(store))
     for item in ("a", "b"):
         await intake.receive([{"user_id": "crash", "item_id": item, "timestamp": 1}], None)
     drop = store.drop_logged
@@ -151,7 +157,7 @@ async def test_a_writer_that_dies_before_it_drops_writes_the_same_file_again(
 async def test_a_full_disk_loses_nothing(
     store: SequenceStore, writer: LogWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    intake = EventIntake(store, frozenset({"click"}), future_tolerance=300, logging=True)
+    intake = EventIntake(store, CLICKS, 300, posts(store))
     await intake.receive([{"user_id": "disk", "item_id": "a", "timestamp": 1}], None)
     copy = event_files._copy
 
@@ -169,7 +175,7 @@ async def test_a_full_disk_loses_nothing(
 
 
 async def test_events_are_refused_while_the_writer_is_too_far_behind(store: SequenceStore) -> None:
-    intake = EventIntake(store, frozenset({"click"}), future_tolerance=300, logging=True, log_full=True)
+    intake = EventIntake(store, CLICKS, 300, posts(store), log_full=True)
     with pytest.raises(OverloadedError, match="the event log's writer is behind"):
         await intake.receive([{"user_id": "full", "item_id": "a", "timestamp": 1}], None)
     assert await store.recent_many(["full"]) == [[]]

@@ -1,0 +1,107 @@
+"""A store that begins anew gets back what no file holds yet."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from service import recent_posts
+from service.events import EventIntake
+from service.recent_posts import RecentPosts
+from service.stores.base import SequenceStore
+
+OpenStore = Callable[..., SequenceStore]
+TYPES = frozenset({"click"})
+
+
+def fact(user: str, item: str, timestamp: float = 1.000001, kind: str = "click") -> dict[str, object]:
+    return {"user_id": user, "item_id": item, "timestamp": timestamp, "type": kind}
+
+
+def intake(store: SequenceStore) -> EventIntake:
+    return EventIntake(store, TYPES, 300, RecentPosts(store, TYPES, written_every=1))
+
+
+async def followed(its: EventIntake) -> int:
+    assert its.posts is not None
+    return await its.posts.follow()
+
+
+def moved(its: EventIntake, store: SequenceStore) -> None:
+    """As if the store it knew had been emptied."""
+    assert its.posts is not None
+    its.store = its.posts._store = store
+
+
+async def items(store: SequenceStore, user: str) -> list[tuple[str, int]]:
+    return [tuple(one) for one in (await store.recent_many([user]))[0]]
+
+
+async def test_an_emptied_store_gets_the_last_posts_of_every_worker(
+    opened: OpenStore, store_url: str, tmp_path: Path
+) -> None:
+    """Sequence and buffer are as they were; whoever follows first, and however often, changes nothing."""
+    before, after = opened(store_url), opened(f"sqlite:///{tmp_path}/empty.sqlite3")
+    workers = [intake(before), intake(before)]
+    for worker in workers:
+        assert await followed(worker) == 0
+    await workers[0].receive([fact("emptied", "a", 5.000001), fact("emptied", "seen", 6, "impression")], None)
+    await workers[1].receive([fact("emptied", "b", 4)], None)
+    expected = await items(before, "emptied")
+    assert expected == [("b", 4_000_000), ("a", 5_000_001)]
+    for worker in workers:
+        moved(worker, after)
+        assert [await followed(worker), await followed(worker)] == [1, 0]
+    assert await items(after, "emptied") == expected
+    logged = b"".join(entry.content for entry in await after.logged(10))
+    assert [logged.count(word) for word in (b'"item_id":"a"', b'"seen"', b'"item_id":"b"')] == [1, 1, 1]
+
+
+async def test_a_store_that_was_only_away_gets_nothing_twice(opened: OpenStore, store_url: str) -> None:
+    store = opened(store_url)
+    worker = intake(store)
+    await followed(worker)
+    await worker.receive([fact("stayed", "a")], None)
+    count = await store.logged_count()
+    moved(worker, opened(store_url))
+    assert await followed(worker) == 0
+    assert await store.logged_count() == count
+
+
+async def test_who_was_erased_stays_so_whichever_worker_heard_of_it(opened: OpenStore, tmp_path: Path) -> None:
+    """The one that took the event hands it in after the other has erased the user: it is erased once more."""
+    before, after = (opened(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("before", "after"))
+    erasing, posting = intake(before), intake(before)
+    for worker in (erasing, posting):
+        await followed(worker)
+    await posting.receive([fact("gone", "a"), fact("here", "b")], None)
+    assert await erasing.erase("gone")
+    for worker in (erasing, posting):
+        moved(worker, after)
+        await followed(worker)
+    assert await items(after, "gone") != [], "handed in by a worker that knows of no erasure"
+    await followed(erasing)
+    assert (await items(after, "gone"), await items(after, "here")) == ([], [("b", 1_000_001)])
+    assert (await after.logged(10))[-1].content.startswith(b'{"erase":"gone"')
+
+
+async def test_what_is_kept_is_bounded_by_time_and_by_size(
+    opened: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written every second: 2 x 1 + 10 seconds; of three posts of equal size two fit into two and a half."""
+    before, after = (opened(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("before", "after"))
+    clock = [0.0]
+    monkeypatch.setattr(recent_posts.time, "monotonic", lambda: clock[0])
+    worker = intake(before)
+    await followed(worker)
+    for clock[0], item in [(0.0, "a"), (1.0, "b"), (12.5, "c")]:
+        await worker.receive([fact("bounded", item, 1 + clock[0])], None)
+    moved(worker, after)
+    assert await followed(worker) == 2
+    assert [item for item, _ in await items(after, "bounded")] == ["b", "c"]
+    size = len((await after.logged(1))[0].content)
+    monkeypatch.setattr(recent_posts, "LARGEST", int(2.5 * size))
+    for item in "def":
+        await worker.receive([fact("large", item)], None)
+    moved(worker, opened(f"sqlite:///{tmp_path}/third.sqlite3"))
+    assert await followed(worker) == 2
