@@ -24,6 +24,7 @@ SCRIPT = """
 local bodies = {}
 for line in io.lines("%s") do bodies[#bodies + 1] = line end
 math.randomseed(1)
+%s
 request = function()
   local body = bodies[math.random(#bodies)]
   return wrk.format("POST", "/v1/recommendations", {["content-type"] = "application/json"}, body)
@@ -103,8 +104,16 @@ def script_for(data: PreparedDataset, asked: Sequence[dict[str, Any]], work: Pat
     listed = work / f"{name}.txt"
     listed.write_text("\n".join(bodies) + "\n")
     script = work / f"{name}.lua"
-    script.write_text(SCRIPT % listed.absolute())
+    script.write_text(SCRIPT % (listed.absolute(), ""))
     return script
+
+
+def pausing(script: Path, milliseconds: int) -> Path:
+    """The same script, but each connection pauses so long, on average, before it asks again."""
+    listed = script.with_suffix(".txt").absolute()
+    found = script.with_name(f"{script.stem}-pausing.lua")
+    found.write_text(SCRIPT % (listed, f"delay = function() return math.random(0, {2 * milliseconds}) end"))
+    return found
 
 
 async def _store(user_ids: list[str], histories: list[list[str]], redis: str) -> None:

@@ -2,10 +2,10 @@
 
     python benchmarks/serving_stress.py
 
-The same users, items and requests as serving_speed.py, two workers. *Swap*: one bundle after another is activated
-while 16 connections ask. *Overload*: three times as many connections as requests can wait; what is refused (503) is no
-failure, what is answered counts. *SIGTERM* while 16 connections ask: a request fails that was sent and not answered.
-Needs wrk.
+The same users, items and requests as serving_speed.py, two workers. *Swap*: a bundle is activated
+and rolled back in turn, five seconds apart, at four fifths of the requests that the service can answer. *Overload*:
+three times as many connections as requests can wait; what is refused (503) is no failure, what is answered counts.
+*SIGTERM* while 16 connections ask: a request fails that was sent and not answered. Needs wrk.
 """
 
 import argparse
@@ -13,21 +13,25 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from asking import Connection
 from serving import call
-from serving_load import one_category_each, prepared, redis_server, script_for, store_sequences
+from serving_load import one_category_each, pausing, prepared, redis_server, script_for, store_sequences
 from serving_speed import HERE, OURS, Running, by_wrk, running
 
 from service.bundle.files import FILES, TOPK, find_bundles, open_bundle, write_bundle
 from training.results import record
 
-LOAD = 16  # connections: about four fifths of what 32 reach
+LOAD = 16  # connections
 FULL = 32
+MANY = 128  # connections that pause
+SHARE = 0.8  # of the requests that can be answered
+ANSWERED = 3  # milliseconds that an answer takes at that load, about
 OVERLOAD = 3 * 2 * 512  # three times what can wait in two workers
-SWAP_SECONDS = 1.5
+SWAP_SECONDS = 5  # from the end of a swap to the next
 Metrics = dict[str, float]
 
 
@@ -68,45 +72,56 @@ def two_bundles(bundle: Path, root: Path) -> Path:
 
 def swapped(server: Running, root: Path, script: Path, seconds: float) -> Metrics:
     """p99 without swaps and with them, and how many requests failed."""
-    by_wrk(server.url, script, LOAD, 1)
-    steady = by_wrk(server.url, script, LOAD, seconds)
-    done, swaps = threading.Event(), []
+    by_wrk(server.url, script, FULL, 1)
+    best = _rate(by_wrk(server.url, script, FULL, seconds))
+    paced = pausing(script, round(MANY / (SHARE * best) * 1e3) - ANSWERED)
+    steady = by_wrk(server.url, paced, MANY, seconds)
+    done, took = threading.Event(), []
 
     def swap() -> None:
+        bundle_id = find_bundles(root)[1].name
         for number in range(1000):
-            bundle_id = find_bundles(root)[number % 2].name
-            call(f"{server.admin}/admin/bundles/{bundle_id}/activate", {}, seconds=60)
-            swaps.append(bundle_id)
+            started = time.perf_counter()
+            call(
+                f"{server.admin}/admin/bundles/{'rollback' if number % 2 else f'{bundle_id}/activate'}", {}, seconds=60
+            )
+            took.append(time.perf_counter() - started)
             if done.wait(SWAP_SECONDS):
                 return
 
     swapping = threading.Thread(target=swap)
     swapping.start()
-    busy = by_wrk(server.url, script, LOAD, seconds)
+    busy = by_wrk(server.url, paced, MANY, seconds)
     done.set()
     swapping.join()
     return {
         "requests": busy["requests"],
         "failed": busy["errors"],
-        "swaps": len(swaps),
+        "swaps": len(took),
+        "slowest swap s": max(took),
+        "share of the best load": _rate(busy) / best,
         "steady p99 ms": steady["p99"] / 1e3,
         "p99 ms": busy["p99"] / 1e3,
         "p99 ratio": busy["p99"] / steady["p99"],
     }
 
 
+def _rate(measured: Metrics) -> float:
+    return measured["requests"] / measured["microseconds"] * 1e6
+
+
 def overloaded(server: Running, script: Path, seconds: float) -> Metrics:
     """How much is still answered when more is asked than can wait, against the best."""
     by_wrk(server.url, script, FULL, 1)
     best, much = by_wrk(server.url, script, FULL, seconds), by_wrk(server.url, script, OVERLOAD, seconds)
-    good = (much["requests"] - much["errors"]) / much["microseconds"] * 1e6
+    good = _rate(much | {"requests": much["requests"] - much["errors"]})
     return {
         "connections": OVERLOAD,
-        "asked/s": much["requests"] / much["microseconds"] * 1e6,
+        "asked/s": _rate(much),
         "answered/s": good,
         "refused": much["errors"],
-        "best requests/s": best["requests"] / best["microseconds"] * 1e6,
-        "goodput ratio": good / (best["requests"] / best["microseconds"] * 1e6),
+        "best requests/s": _rate(best),
+        "goodput ratio": good / _rate(best),
     }
 
 

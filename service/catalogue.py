@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.bundle.contents import Item
+from service.bundle.pacing import gently
 from service.inference.allowed import Allowed
 from service.schemas import Condition, Range, Scalar
 
@@ -35,7 +36,7 @@ class Catalogue:
         """`items` in row order. At most `kept_bytes` of selections are kept for filters that come again."""
         self._count = len(items)
         found: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for place, item in enumerate(items):
+        for place, item in enumerate(gently(items)):
             for column, value in _known(item):
                 found[column][_text(value)].append(place)
         self._places = {
@@ -43,7 +44,7 @@ class Catalogue:
         }
         self.columns = sorted(self._places)  # what can be filtered by
         categories = {category: number for number, category in enumerate(self._places.get(CATEGORY, {}))}
-        self.groups = np.array([categories.get(_text(item.category or ""), NO_CATEGORY) for item in items])
+        self.groups = np.array([categories.get(_text(item.category or ""), NO_CATEGORY) for item in gently(items)])
         self._kept = max(FEWEST_KEPT, kept_bytes // (BYTES * max(self._count, 1)))
         self._available = _Available(None, OrderedDict())
 

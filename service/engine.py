@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from service.bundle.files import Bundle, open_bundle
+from service.bundle.pacing import gently
 from service.catalogue import CATEGORY, Catalogue
 from service.choosing import choose
 from service.errors import NoBlendError, UnknownFilterError, UnknownIntentError, UnknownItemError
@@ -43,7 +44,7 @@ class Engine:
         self._popular = PopularItems(bundle.popularity)
         self._item_intents = self._recommender.reasons.intents_of_all()  # (V)
         self.bundle_id_json = orjson.dumps(bundle.bundle_id)
-        self.item_json = [b'{"item_id":' + orjson.dumps(item.item_id) + b',"score":' for item in bundle.items]
+        self.item_json = [b'{"item_id":' + orjson.dumps(item.item_id) + b',"score":' for item in gently(bundle.items)]
 
     @classmethod
     def load(cls, path: Path, *, threads: int = 1, device: Device = "cpu") -> "Engine":

@@ -6,10 +6,11 @@ import hashlib
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from service.bundle.files import find_bundles
+from service.bundle.pacing import working
 from service.control import Control
 from service.engine import Engine
 from service.errors import NotReadyError, UnknownBundleError
@@ -19,6 +20,7 @@ from service.telemetry import BUNDLE, BUNDLE_CREATED, READY
 log = logging.getLogger("intently")
 BUCKETS = 10_000
 SHORT = 0.0005  # seconds; usually 5 ms
+SHARE = 0.2  # of the time that a bundle is prepared in, beside one that answers
 
 
 class Registry:
@@ -132,7 +134,7 @@ class Registry:
             if self._refused.get(path) == state:
                 return None
             self._refused[path] = state
-            with _giving_way():
+            with _giving_way(), working(SHARE) if self.ready else nullcontext():
                 engine = Engine.load(path, threads=self._threads, device=self._device)
         except Exception as error:  # ONNX Runtime and FAISS raise types of their own; none may stop the watch
             self._refuse(f"bundle refused: {_sentence(path, error)}")
@@ -148,7 +150,6 @@ class Registry:
     def _begun(self, engine: Engine) -> Engine:
         engine.hide(self._hidden)
         BUNDLE.labels(engine.bundle_id, engine.manifest.method).set(1)
-        gc.freeze()  # the engine lives on: keep the collector from walking it. An old one goes without the collector
         return engine
 
     def _engines(self) -> Iterator[Engine]:
@@ -174,6 +175,7 @@ def _giving_way() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # what was built lives on: keep the collector from walking it. It goes without the collector
         gc.enable()
         sys.setswitchinterval(usual)
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from service.bundle.contents import IntentDescription, Item
 from service.bundle.manifest import ID_DIGITS, FileDigest, Manifest, manifest_digits
+from service.bundle.pacing import gently
 from service.bundle.vocabulary import Vocabulary
 
 MANIFEST = "manifest.json"
@@ -93,7 +94,7 @@ def open_bundle(path: Path) -> Bundle:
         files = {name: _checked_file(path / name, digest) for name, digest in manifest.files.items()}
     try:
         vocabulary = Vocabulary(json.loads(files[VOCABULARY]))
-        items = [Item.model_validate_json(line) for line in files[ITEMS].splitlines()]
+        items = [Item.model_validate_json(line) for line in gently(files[ITEMS].splitlines())]
         popularity: NDArray[np.int64] = np.load(io.BytesIO(files[POPULARITY]), allow_pickle=False)
         intents = [IntentDescription.model_validate(entry) for entry in json.loads(files[INTENTS])]
     except (ValueError, TypeError) as error:

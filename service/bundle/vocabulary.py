@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from service.bundle.pacing import gently
+
 
 class Vocabulary:
     """Rows run from 1 to V in the order of `item_ids`; row 0 is padding and names no item."""
@@ -9,7 +11,7 @@ class Vocabulary:
     def __init__(self, item_ids: Sequence[str]) -> None:
         """Raise ValueError for an item_id that occurs twice."""
         self._item_ids = list(item_ids)
-        self._rows = {item_id: row for row, item_id in enumerate(self._item_ids, start=1)}
+        self._rows = {item_id: row for row, item_id in enumerate(gently(self._item_ids), start=1)}
         if len(self._rows) != len(self._item_ids):
             raise ValueError(f"{len(self._item_ids) - len(self._rows)} item_ids occur twice in the vocabulary")
 

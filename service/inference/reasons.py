@@ -48,7 +48,8 @@ class Reasons:
         totals = np.full(len(self._prototypes), -np.inf, dtype=np.float32)
         for rows in self._chunks():
             scores = self._items.vectors_of(rows) @ self._prototypes.T  # (chunk, K)
-            totals = np.logaddexp(totals, np.logaddexp.reduce(scores, axis=0))
+            highest = scores.max(axis=0)
+            totals = np.logaddexp(totals, highest + np.log(np.exp(scores - highest).sum(axis=0)))
         return totals
 
     def _chunks(self) -> Iterator[Rows]:
