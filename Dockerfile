@@ -13,7 +13,7 @@ COPY models models
 COPY training training
 COPY service service
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf --mount=type=secret,id=ca_bundle,target=/run/secrets/ca.pem \
-    /opt/intently/bin/pip install -c constraints.txt '.[service,cpu,jwt,otel]' \
+    /opt/intently/bin/pip install -c constraints.txt '.[service,cpu,jwt,otel,client]' \
     && /opt/intently/bin/pip uninstall -y pip setuptools \
     && find /opt/intently -name __pycache__ -prune -exec rm -rf {} +
 

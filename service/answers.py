@@ -7,10 +7,11 @@ import numpy as np
 import orjson
 
 from service.engine import Engine
+from service.experiments.assignment import Assigned
 from service.question import Answer
 
 
-def answer_json(answer: Answer, engine: Engine, degraded: str | None) -> bytes:
+def answer_json(answer: Answer, engine: Engine, degraded: str | None, assigned: Sequence[Assigned] = ()) -> bytes:
     """A RecommendationAnswer without the fields that are None."""
     parts = [b'{"recommendation_id":"', uuid4().hex.encode(), b'","items":[', _items(answer, engine), b"]"]
     intents = [{"intent_id": one.intent_id, "weight": one.weight} for one in answer.intents]
@@ -19,6 +20,10 @@ def answer_json(answer: Answer, engine: Engine, degraded: str | None) -> bytes:
     parts += [b',"unknown_items":', orjson.dumps(answer.unknown_items) if answer.unknown_items else b"[]"]
     if answer.available is not None:
         parts += [b',"available":', str(answer.available).encode()]
+    if assigned:
+        parts += [b",", assigned[0].json]
+    if len(assigned) > 1:
+        parts += [b',"experiments":[', b",".join([b"{" + one.json + b"}" for one in assigned]), b"]"]
     if degraded is not None:
         parts += [b',"degraded":', orjson.dumps(degraded)]
     parts.append(b"}")

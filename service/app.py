@@ -15,12 +15,13 @@ from service.control import control_state
 from service.dependencies import Parts
 from service.error_answers import add_error_handlers, documented
 from service.events import EventIntake
+from service.experiments.activity import Activity
 from service.last_intents import LastIntents
 from service.middleware import Guard
 from service.recent_posts import RecentPosts
 from service.recommending import IN_LOOP, Recommending
 from service.registry import Registry
-from service.routes import events, health, intents, items, recommendations, users
+from service.routes import events, experiments, health, intents, items, recommendations, users
 from service.routes.fast import FastRoute
 from service.security.access import Access
 from service.security.document import ask_for_keys
@@ -32,7 +33,7 @@ from service.stores.breaker import CircuitBreaker
 from service.stores.opening import open_store
 
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # its paths name users
-RESOURCES = (recommendations, intents, items, events, health, users)
+RESOURCES = (recommendations, intents, items, events, experiments, health, users)
 
 
 def create_app_from_environment() -> ASGIApp:
@@ -80,7 +81,7 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
     intake = EventIntake(store, types, settings.future_tolerance, posts)
 
     shadow = Shadow(registry)
-    recommending = Recommending(registry, store, last_intents, shadow)
+    recommending = Recommending(registry, store, last_intents, shadow, Activity(settings.activity_thresholds))
     batches = MicroBatches(
         recommending.answer, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline
     )
@@ -92,7 +93,9 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
         """Do as the shared documents say, with the bundles and keys there are."""
         access.refresh()
         registry.hide((await unavailable.poll()).item_ids)
-        await registry.refresh(await control.poll())
+        decided = await control.poll()
+        await registry.refresh(decided)
+        recommending.follow(decided)
         telemetry.CONTROL_VERSION.set(control.current.version)
         if registry.ready:
             telemetry.INTENT_ENTROPY.set(recommending.recent_intents.entropy(registry.engine().bundle_id))

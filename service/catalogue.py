@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from service.bundle.contents import Item
 from service.bundle.pacing import gently
+from service.fields import Scalar, as_text
 from service.inference.allowed import Allowed
-from service.schemas import Condition, Range, Scalar
+from service.schemas import Condition, Range
 
 CATEGORY = "category"
 NO_CATEGORY = -1
@@ -38,13 +39,13 @@ class Catalogue:
         found: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for place, item in enumerate(gently(items)):
             for column, value in _known(item):
-                found[column][_text(value)].append(place)
+                found[column][as_text(value)].append(place)
         self._places = {
             column: {value: np.array(places) for value, places in values.items()} for column, values in found.items()
         }
         self.columns = sorted(self._places)  # what can be filtered by
         categories = {category: number for number, category in enumerate(self._places.get(CATEGORY, {}))}
-        self.groups = np.array([categories.get(_text(item.category or ""), NO_CATEGORY) for item in gently(items)])
+        self.groups = np.array([categories.get(as_text(item.category or ""), NO_CATEGORY) for item in gently(items)])
         self._kept = max(FEWEST_KEPT, kept_bytes // (BYTES * max(self._count, 1)))
         self._available = _Available(None, OrderedDict())
 
@@ -83,7 +84,7 @@ class Catalogue:
             )
         else:
             listed = condition if isinstance(condition, list) else [condition]
-            wanted = (values[text] for text in map(_text, listed) if text in values)
+            wanted = (values[text] for text in map(as_text, listed) if text in values)
         for places in wanted:
             mask[places] = True
         return mask
@@ -94,12 +95,6 @@ def _known(item: Item) -> Iterable[tuple[str, Scalar]]:
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, str | int | float):
                 yield column, one
-
-
-def _text(value: Scalar) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _inside(text: str, wanted: Range) -> bool:
@@ -113,4 +108,4 @@ def _inside(text: str, wanted: Range) -> bool:
 def _key(condition: Condition) -> tuple[Any, ...]:
     if isinstance(condition, Range):
         return ("range", str(condition.min), str(condition.max))
-    return tuple(sorted(map(_text, condition if isinstance(condition, list) else [condition])))
+    return tuple(sorted(map(as_text, condition if isinstance(condition, list) else [condition])))

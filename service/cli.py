@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from service.cli_experiments import app as experiments
 from service.cli_store import STORE_HELP, load_command, migrate_command
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
 
 app.command("load")(load_command)
 app.command("migrate")(migrate_command)
+app.add_typer(experiments, name="experiments")
 
 
 @app.callback()

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx2 as httpx
 from pydantic import BaseModel, ValidationError
 
+from service.experiments.answers import ExperimentAnswer, ExperimentsAnswer
 from service.schemas import (
     BatchAnswer,
     BatchRequest,
@@ -146,7 +147,7 @@ class Client:
 
     def similar(self, item_id: str, *, k: int = 20, bundle_id: str | None = None) -> SimilarAnswer:
         """The k items most like one."""
-        return self._get(f"/v1/items/{_quoted(item_id)}/similar", SimilarAnswer, k=k, bundle_id=bundle_id)
+        return self._get(f"/v1/items/{quoted(item_id)}/similar", SimilarAnswer, k=k, bundle_id=bundle_id)
 
     def send(self, events: Sequence[Event]) -> list[EventResult]:
         """What became of each event, in order."""
@@ -155,24 +156,33 @@ class Client:
 
     def user(self, user_id: str) -> UserAnswer:
         """What is stored of a user."""
-        return self._get(f"/v1/users/{_quoted(user_id)}", UserAnswer)
+        return self._get(f"/v1/users/{quoted(user_id)}", UserAnswer)
 
     def erase(self, user_id: str) -> ErasedAnswer:
         """Forget everything about a user."""
-        return self._call("DELETE", f"/v1/users/{_quoted(user_id)}", ErasedAnswer)
+        return self.call("DELETE", f"/v1/users/{quoted(user_id)}", ErasedAnswer)
+
+    def experiments(self) -> list[ExperimentAnswer]:
+        """All experiments that are kept."""
+        return self._get("/v1/experiments", ExperimentsAnswer).experiments
+
+    def experiment(self, name: str) -> ExperimentAnswer:
+        """One experiment."""
+        return self._get(f"/v1/experiments/{quoted(name)}", ExperimentAnswer)
 
     def ready(self) -> ReadyAnswer:
         """Which bundle answers, and whether the store does."""
         return self._get("/health/ready", ReadyAnswer)
 
     def _get(self, path: str, answer: type[Answer], **query: Any) -> Answer:
-        return self._call("GET", path, answer, params={name: it for name, it in query.items() if it is not None})
+        return self.call("GET", path, answer, params={name: it for name, it in query.items() if it is not None})
 
     def _post(self, path: str, request: BaseModel, answer: type[Answer], bundle_id: str | None) -> Answer:
         body = {"content": request.model_dump_json(exclude_unset=True), "headers": {"content-type": "application/json"}}
-        return self._call("POST", path, answer, params={"bundle_id": bundle_id} if bundle_id else {}, **body)
+        return self.call("POST", path, answer, params={"bundle_id": bundle_id} if bundle_id else {}, **body)
 
-    def _call(self, method: str, path: str, answer: type[Answer], **request: Any) -> Answer:
+    def call(self, method: str, path: str, answer: type[Answer], **request: Any) -> Answer:
+        """The parsed answer to one call, however often it takes. `request`: as httpx takes it."""
         for attempts_left in reversed(range(self._retries + 1)):
             try:
                 found = self._http.request(method, path, **request)
@@ -190,7 +200,7 @@ class Client:
         return answer.model_validate_json(found.content)
 
 
-def _quoted(identifier: str) -> str:
+def quoted(identifier: str) -> str:
     """As one part of a path; dots too, for `..` would be taken as a way up."""
     return quote(identifier, safe="").replace(".", "%2E")
 

@@ -1,10 +1,12 @@
-"""The control state: which bundles every worker of every replica shall serve, as decided over the admin port."""
+"""The control state: bundles and experiments of every worker of every replica, as decided over the admin port."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import ConflictError
+from service.experiments.declarations import Experiment
+from service.experiments.lifecycle import Change
 from service.shared_document import SharedDocument, Versioned
 from service.stores.base import SequenceStore
 
@@ -27,6 +29,8 @@ class Control(Versioned):
     before: tuple[str, ...] = Field(default=(), description="what was active before, the latest last")
     canary: Side | None = Field(default=None, description="answers a share of the users, always the same ones")
     shadow: Side | None = Field(default=None, description="is asked beside the other, and answers nobody")
+    experiments: tuple[Experiment, ...] = ()
+    holdout: float = Field(default=0.0, ge=0, lt=1, description="share of the users who are in no experiment")
 
     def activated(self, bundle_id: str, served: str | None) -> "Control":
         """`bundle_id` takes the place of what is active, or of what is `served` without a decision.
@@ -44,12 +48,27 @@ class Control(Versioned):
         return self._next(active=self.before[-1], before=self.before[:-1], canary=None, shadow=None)
 
     def following_newest(self) -> "Control":
-        """Nothing is decided: the newest sound bundle is served."""
-        return Control(version=self.version + 1)
+        """Nothing is decided about bundles: the newest sound one is served. Experiments go on."""
+        return Control(version=self.version + 1, experiments=self.experiments, holdout=self.holdout)
 
     def trying(self, kind: Literal["canary", "shadow"], side: Side | None) -> "Control":
         """With that bundle as canary or shadow, None: without one."""
         return self._next(**{kind: side})
+
+    def experimenting(self, change: Change) -> "Control":
+        """With the experiments changed. Raises what `change` does."""
+        return self._next(experiments=change(self.experiments))
+
+    def holding_out(self, share: float) -> "Control":
+        """That share of the users is in no experiment. Raises ConflictError while any runs."""
+        if running := [one.name for one in self.experiments if one.state == "running"]:
+            raise ConflictError(f"the hold-out changes only while nothing runs; stop {', '.join(running)}")
+        return self._next(holdout=share)
+
+    def variants_bundles(self) -> set[str]:
+        """The bundles of running experiments."""
+        running = (one for one in self.experiments if one.state == "running")
+        return {variant.bundle_id for one in running for variant in one.variants if variant.bundle_id is not None}
 
     def _next(self, **changes: Any) -> "Control":
         return self.model_copy(update={"version": self.version + 1, **changes})

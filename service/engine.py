@@ -65,6 +65,10 @@ class Engine:
         if blend and self._recommender.cooccurrence is None:
             raise NoBlendError
 
+    def knows(self, filters: Mapping[str, Condition]) -> bool:
+        """Whether `check` finds nothing wrong with them."""
+        return all(column in self.catalogue.columns for column in filters)
+
     def recommend(self, questions: Sequence[Question], stages: Stages) -> list[Answer]:
         """One encoder call and one search for all questions that have a known item in their history."""
         known = [self.vocabulary.split_known(question.history) for question in questions]
@@ -113,10 +117,14 @@ class Engine:
 
     def _preferred(self, question: Question) -> Iterator[tuple[Source, Allowed | None]]:
         """Where to look for popular items, the best place first, and at last everywhere."""
-        if question.last_intent is not None:
-            yield "popular_in_intent", Allowed(self._item_intents == question.last_intent)
-        if question.category is not None and (found := self.catalogue.allowed({CATEGORY: question.category})):
-            yield "popular_in_category", found
+        for source in question.fallback:
+            if source == "popular_in_intent" and question.last_intent is not None:
+                yield source, Allowed(self._item_intents == question.last_intent)
+            elif source == "popular_in_category" and question.category is not None:
+                if found := self.catalogue.allowed({CATEGORY: question.category}):
+                    yield source, found
+            elif source == "popular":
+                break
         yield "popular", None
 
     def strongest_intents(self, history: Sequence[str], top: int) -> tuple[list[IntentWeight], list[str]]:

@@ -9,6 +9,7 @@ ServiceError
 |- UnknownItemError      404 unknown_item
 |- UnknownIntentError    404 unknown_intent
 |- UnknownBundleError    404 unknown_bundle
+|- UnknownExperimentError 404 unknown_experiment
 |- UnknownFilterError    409 unknown_filter
 |- NoBlendError          409 no_blend
 |- ConflictError         409 conflict
@@ -97,6 +98,16 @@ class UnknownBundleError(ServiceError):
 
     def __init__(self, bundle_id: str, served: str) -> None:
         super().__init__(f"no bundle {bundle_id!r} here; there is {served}")
+
+
+class UnknownExperimentError(ServiceError):
+    """The path names an experiment that there is not."""
+
+    status = 404
+    code = "unknown_experiment"
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"no experiment {name!r} here; there is {', '.join(known) or 'none'}")
 
 
 class ConflictError(ServiceError):

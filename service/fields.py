@@ -17,6 +17,14 @@ Identifier = Annotated[str, Field(min_length=1, max_length=256)]
 Whole = Annotated[int, BeforeValidator(_number)]  # 5.0 is one, "5" and true are not
 K = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_number)]
 Number = Annotated[float, Field(strict=True)]
+Scalar = str | int | float | bool
+
+
+def as_text(value: Scalar) -> str:
+    """What values are compared by: 3, 3.0 and "3" are the same, so are true and "true"."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def at_least_one(**types: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from service.schemas import Condition, IntentWeight, Source
 
 POOL = 100  # best-scored items, at least, of which a list that is not all of one kind is made
 POOL_FACTOR = 5
+FALLBACK: tuple[Source, ...] = ("popular_in_intent", "popular_in_category", "popular")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Question:
     reasons: bool = False
     last_intent: int | None = None  # known from an earlier answer
     category: str | None = None  # where to look without a history
+    fallback: Sequence[Source] = FALLBACK  # in which order, then
 
     @property
     def depth(self) -> int:

@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from service.answers import answer_json
 from service.catalogue import CATEGORY
+from service.control import Control
 from service.dependencies import Histories
 from service.engine import Engine
+from service.experiments.activity import Activity
+from service.experiments.assignment import Assigned, Assignments
 from service.last_intents import LastIntents
 from service.question import Answer, Question
 from service.recent_intents import RecentIntents
@@ -23,13 +27,26 @@ class Recommending:
     """Answers batches of requests, each request from one whole bundle."""
 
     def __init__(
-        self, registry: Registry, store: SequenceStore, last_intents: LastIntents, shadow: Shadow | None = None
+        self,
+        registry: Registry,
+        store: SequenceStore,
+        last_intents: LastIntents,
+        shadow: Shadow | None = None,
+        activity: Activity = Activity(),
     ) -> None:
         self._registry = registry
         self._store = store
         self._last_intents = last_intents
         self._shadow = shadow
+        self._activity = activity
+        self._control = Control()
+        self._assignments = Assignments(())
         self.recent_intents = RecentIntents()
+
+    def follow(self, control: Control) -> None:
+        """Assign users as it says, from the next batch on."""
+        if control is not self._control:
+            self._control, self._assignments = control, Assignments(control.experiments, control.holdout)
 
     async def answer(self, requests: Sequence[RecommendationRequest], engine: Engine | None = None) -> list[bytes]:
         """One answer a request, in order, as JSON; from `engine`, else from the engine of each user.
@@ -40,36 +57,45 @@ class Recommending:
         histories = Histories(self._store, stages)
         users = list(dict.fromkeys(request.user_id for request in requests if request.user_id is not None))
         stored = dict(zip(users, await histories.of(users), strict=True))
+        batch = _Batch(requests, stored, histories.degraded, stages)
+        if engine is None and self._assignments.any:
+            batch.assigned = self._assigned(batch)
         groups: dict[Engine, list[int]] = {}
-        for place, request in enumerate(requests):
-            groups.setdefault(engine or self._registry.engine_for(request.user_id), []).append(place)
+        for place in range(len(requests)):
+            groups.setdefault(engine or self._engine(batch, place), []).append(place)
         answers: dict[int, bytes] = {}
         for its, places in groups.items():
-            asked = [requests[place] for place in places]
-            answers |= dict(zip(places, await self._by_engine(its, asked, stored, histories, stages), strict=True))
+            answers |= dict(zip(places, await self._by_engine(its, batch, places), strict=True))
         return [answers[place] for place in range(len(requests))]
 
-    async def _by_engine(
-        self,
-        engine: Engine,
-        requests: Sequence[RecommendationRequest],
-        stored: Mapping[str, list[str]],
-        histories: Histories,
-        stages: Stages,
-    ) -> list[bytes]:
-        away = histories.degraded is not None
-        questions = [
-            _question(
-                request,
-                stored.get(request.user_id or "", []),
-                self._last_intents.of(request.user_id, engine.bundle_id) if away and request.user_id else None,
-            )
-            for request in requests
-        ]
+    def _assigned(self, batch: "_Batch") -> dict[int, tuple[Assigned, ...]]:
+        """The variants of all who name a user; with a store that is away nobody's activity is known."""
+        found = {}
+        for place, request in enumerate(batch.requests):
+            if (user_id := request.user_id) is not None:
+                group = self._activity.group(len(batch.stored[user_id])) if batch.degraded is None else None
+                found[place] = self._assignments.assign(user_id, group, request.attributes)
+        return found
+
+    def _engine(self, batch: "_Batch", place: int) -> Engine:
+        """Of the variant, where an experiment compares bundles, else as the registry has it.
+
+        A request whose filters its variant's bundle does not know is answered by the active one.
+        """
+        request = batch.requests[place]
+        its = next((one for one in batch.assigned.get(place, ()) if one.compares_bundles), None)
+        if its is None:
+            return self._registry.engine_for(request.user_id)
+        engine = self._registry.engine_of_variant(its.bundle_id)
+        return engine if engine.knows(request.filters) else self._registry.engine()
+
+    async def _by_engine(self, engine: Engine, batch: "_Batch", places: Sequence[int]) -> list[bytes]:
+        requests = [batch.requests[place] for place in places]
+        questions = [self._question(batch, place, engine) for place in places]
         if len(questions) <= IN_LOOP:
-            answers = engine.recommend(questions, stages)
+            answers = engine.recommend(questions, batch.stages)
         else:
-            answers = await asyncio.to_thread(engine.recommend, questions, stages)
+            answers = await asyncio.to_thread(engine.recommend, questions, batch.stages)
         for request, answer in zip(requests, answers, strict=True):
             _count(answer)
             if answer.intent is None:
@@ -79,11 +105,39 @@ class Recommending:
                 self._last_intents.remember(request.user_id, engine.bundle_id, answer.intent)
         if self._shadow is not None:
             self._shadow.compare(questions, answers, engine)
-        with stages.measure("answer"):
+        with batch.stages.measure("answer"):
             return [
-                answer_json(answer, engine, histories.degraded if request.user_id is not None else None)
-                for request, answer in zip(requests, answers, strict=True)
+                answer_json(
+                    answer,
+                    engine,
+                    batch.degraded if request.user_id is not None else None,
+                    batch.assigned.get(place, ()),
+                )
+                for place, request, answer in zip(places, requests, answers, strict=True)
             ]
+
+    def _question(self, batch: "_Batch", place: int, engine: Engine) -> Question:
+        request = batch.requests[place]
+        user_id = request.user_id
+        last_intent = None
+        if batch.degraded is not None and user_id is not None:
+            last_intent = self._last_intents.of(user_id, engine.bundle_id)
+        question = _question(request, batch.stored.get(user_id or "", []), last_intent)
+        for its in batch.assigned.get(place, ()):
+            if its.options:
+                question = replace(question, **its.options)
+        return question
+
+
+@dataclass
+class _Batch:
+    """Requests that are answered together, and what is known of those who ask."""
+
+    requests: Sequence[RecommendationRequest]
+    stored: Mapping[str, list[str]]  # item ids by user_id
+    degraded: str | None
+    stages: Stages
+    assigned: Mapping[int, tuple[Assigned, ...]] = field(default_factory=dict)  # by place of the request
 
 
 def _question(request: RecommendationRequest, stored: list[str], last_intent: int | None) -> Question:

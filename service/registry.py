@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import hashlib
 import logging
 import sys
 from collections.abc import Iterator
@@ -14,17 +13,17 @@ from service.bundle.pacing import working
 from service.control import Control
 from service.engine import Engine
 from service.errors import NotReadyError, UnknownBundleError
+from service.experiments.hashing import BUCKETS, bucket
 from service.inference.device import Device
 from service.telemetry import BUNDLE, BUNDLE_CREATED, READY
 
 log = logging.getLogger("intently")
-BUCKETS = 10_000
 SHORT = 0.0005  # seconds; usually 5 ms
 SHARE = 0.2  # of the time that a bundle is prepared in, beside one that answers
 
 
 class Registry:
-    """Holds an engine, and at most one more as canary and as shadow.
+    """Holds an engine, at most one more as canary and as shadow, and those of running experiments.
 
     Engines are loaded beside those at work and swapped in by one assignment.
     """
@@ -35,7 +34,7 @@ class Registry:
         self._threads = threads
         self._device: Device = device
         self._engine: Engine | None = None
-        self._others: dict[str, Engine] = {}  # by bundle_id, those on trial
+        self._others: dict[str, Engine] = {}  # by bundle_id, those on trial and in experiments
         self._control = Control()
         self._hidden: frozenset[str] = frozenset()
         self._refused: dict[Path, list[tuple[str, int, int]]] = {}
@@ -70,6 +69,13 @@ class Registry:
         is_chosen = bucket(side.bundle_id, user_id) < side.share * BUCKETS
         return self._others.get(side.bundle_id, engine) if is_chosen else engine
 
+    def engine_of_variant(self, bundle_id: str | None) -> Engine:
+        """The engine of a variant's bundle; the active one where that is not loaded, or without one.
+
+        Raises NotReadyError.
+        """
+        return self._others.get(bundle_id or "") or self.engine()
+
     def shadow(self) -> tuple[Engine, float] | None:
         """The engine that is asked beside the others, and for which share of the requests."""
         side = self._control.shadow
@@ -88,6 +94,7 @@ class Registry:
         """Serve what was decided, or without a decision the newest sound bundle; until then what is served now."""
         await self._refresh_active(control.active)
         wanted = {side.bundle_id for side in (control.canary, control.shadow) if side is not None}
+        wanted |= control.variants_bundles()
         if self._engine is not None:
             wanted.discard(self._engine.bundle_id)
         others = {bundle_id: engine for bundle_id, engine in self._others.items() if bundle_id in wanted}
@@ -156,11 +163,6 @@ class Registry:
         if self._engine is not None:
             yield self._engine
         yield from self._others.values()
-
-
-def bucket(salt: str, user_id: str) -> int:
-    """0 .. 9,999, as good as drawn for each salt anew."""
-    return int.from_bytes(hashlib.sha256(f"{salt}:{user_id}".encode()).digest()[:8], "big") % BUCKETS
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, StrictBool, model_validator
 
-from service.fields import Identifier, K, Number, Whole, at_least_one
+from service.fields import Identifier, K, Number, Scalar, Whole, at_least_one
 
 Source = Literal["model", "popular_in_intent", "popular_in_category", "popular"]
 SOMEBODY = at_least_one(user_id="string", history="array")
@@ -29,7 +29,6 @@ class Range(_Request):
         return self
 
 
-Scalar = str | int | float | bool
 Condition = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | Range
 
 
@@ -151,6 +150,13 @@ class IntentWeight(BaseModel):
     weight: float
 
 
+class AssignedVariant(BaseModel):
+    """A running experiment that the user is in, and the variant the list was made by."""
+
+    experiment: str
+    variant: str
+
+
 class RecommendationAnswer(BaseModel):
     """The answer to one request."""
 
@@ -161,6 +167,9 @@ class RecommendationAnswer(BaseModel):
     source: Source
     unknown_items: list[str] = []
     available: int | None = Field(default=None, description="given when fewer than k items were possible")
+    experiment: str | None = Field(default=None, description="the first that the user is in")
+    variant: str | None = None
+    experiments: list[AssignedVariant] | None = Field(default=None, description="given when there are several")
     degraded: str | None = Field(default=None, description="what this answer had to do without")
 
 

@@ -1,11 +1,12 @@
 """Settings, from INTENTLY_* environment variables. The command line sets them for its workers."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.experiments.activity import THRESHOLDS, Activity
 from service.inference.device import Device
 from service.stores.opening import StoreOptions
 
@@ -46,10 +47,24 @@ class Settings(BaseSettings):
     events_seconds: float = Field(default=30.0, gt=0, description="seconds between writes of the event log")
     events_days: int | None = Field(default=None, ge=1, description="days the event log is kept; without it for ever")
     events_buffer: int = Field(default=100_000, ge=1, description="posts that may wait for the event log's writer")
+    activity_thresholds: Annotated[tuple[int, ...], NoDecode] = Field(
+        default=THRESHOLDS, description="the most stored events of a user who is pure_new, new, low, medium"
+    )
     log_format: LogFormat = Field(default="text", description="of every process, on standard error")
     access_log: bool = Field(default=False, description="whether every answer leaves a line")
     traces: bool = Field(default=False, description="whether OpenTelemetry traces are sent, as OTEL_* variables say")
     poll_seconds: float = Field(default=1.0, gt=0, description="seconds between looks for a newer bundle")
+
+    @field_validator("activity_thresholds", mode="before")
+    @classmethod
+    def _numbers(cls, value: object) -> object:
+        return value.split(",") if isinstance(value, str) else value
+
+    @field_validator("activity_thresholds")
+    @classmethod
+    def _four_that_ascend(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        Activity(value)
+        return value
 
     def store_options(self) -> StoreOptions:
         """How the store keeps and answers."""

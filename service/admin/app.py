@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.responses import PlainTextResponse, Response
 
-from service.admin import bundles, items
+from service.admin import bundles, experiments, items
 from service.admin.parts import AdminParts
 from service.availability import availability
 from service.control import control_state
@@ -36,7 +36,7 @@ def create_admin_app(settings: Settings, metrics_directory: str) -> AuditedAcces
         lifespan=lambda app: _lifespan(app, settings),
     )
     add_error_handlers(app)
-    for resource in (bundles, items):
+    for resource in (bundles, experiments, items):
         app.include_router(resource.router)
 
     @app.get("/metrics", response_class=PlainTextResponse)
@@ -58,7 +58,9 @@ def create_admin_app(settings: Settings, metrics_directory: str) -> AuditedAcces
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     store = open_store(settings.store, **settings.store_options())
-    app.state.parts = AdminParts(settings.bundle, control_state(store), availability(store))
+    app.state.parts = AdminParts(
+        settings.bundle, control_state(store), availability(store), settings.events is not None
+    )
     async with _event_log(settings, store):
         yield
     await store.close()

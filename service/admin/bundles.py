@@ -79,14 +79,14 @@ async def follow_newest(its: Its) -> Control:
 @router.post("/{bundle_id}/activate", responses=CHOOSING)
 async def activate(bundle_id: str, its: Its) -> Control:
     """Every worker serves this bundle, once it has proven sound."""
-    served = await asyncio.to_thread(_checked, its.bundles, bundle_id)
+    served = await asyncio.to_thread(checked, its.bundles, bundle_id)
     return await _decide(its, lambda control: control.activated(bundle_id, served))
 
 
 @router.post("/{bundle_id}/{kind}", responses=CHOOSING)
 async def try_out(bundle_id: str, kind: Literal["canary", "shadow"], wanted: Share, its: Its) -> Control:
     """As canary it answers a share of the users, as shadow it is asked a share of the requests and answers nobody."""
-    await asyncio.to_thread(_checked, its.bundles, bundle_id)
+    await asyncio.to_thread(checked, its.bundles, bundle_id)
     side = Side(bundle_id=bundle_id, share=wanted.share)
     return await _decide(its, lambda control: control.trying(kind, side))
 
@@ -110,7 +110,7 @@ async def _decide(its: AdminParts, decide: Callable[[Control], Control]) -> Cont
     return decided
 
 
-def _checked(source: Path, bundle_id: str) -> str | None:
+def checked(source: Path, bundle_id: str) -> str | None:
     """Load the bundle as a worker would -> the id of the newest one, which is served without a decision.
 
     In a process of its own: whatever a model does to it, the supervisor lives on. Raises UnknownBundleError,

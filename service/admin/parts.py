@@ -23,6 +23,7 @@ class AdminParts:
     bundles: Path  # a bundle, or a directory of bundles
     control: SharedDocument[Control]
     unavailable: SharedDocument[Unavailable]
+    keeps_log: bool  # of events and exposures
 
 
 async def _parts(request: Request) -> AdminParts:

@@ -17,6 +17,7 @@ from service.registry import Registry
 from service.settings import Settings
 from service.stores.base import Document, SequenceStore
 from service.telemetry import Stages
+from tests.service.experiments.declared import declaration, running
 from tests.service.test_registry import newer, rewritten
 
 OpenStore = Callable[..., SequenceStore]
@@ -31,7 +32,9 @@ def test_a_rollback_takes_back_one_decision_after_another() -> None:
     assert back.rolled_back().active == "a"
     with pytest.raises(ConflictError, match="nothing to roll back to"):
         back.rolled_back().rolled_back()
-    assert control.following_newest() == Control(version=3)
+    kept = control.model_copy(update={"experiments": running(declaration()), "holdout": 0.1}).following_newest()
+    assert (kept.version, kept.active, kept.before, kept.holdout) == (3, None, (), 0.1)
+    assert [one.name for one in kept.experiments] == ["blend"], "experiments go on"
 
 
 async def test_a_document_is_changed_only_as_it_was_read(opened: OpenStore, store_url: str) -> None:
@@ -151,7 +154,8 @@ async def test_activate_and_roll_back_over_the_admin_port(admin: httpx.AsyncClie
     assert (activated.status_code, activated.json()["active"]) == (200, first)
     answer = (await admin.get("/admin/bundles")).json()
     assert [entry["active"] for entry in answer["bundles"]] == [False, True, False]
-    assert answer["control"] == {"version": 1, "active": first, "before": [second]}
+    decided = {"version": 1, "active": first, "before": [second], "experiments": [], "holdout": 0.0}
+    assert answer["control"] == decided
     assert (await admin.post("/admin/bundles/rollback")).json()["active"] == second
     nothing = await admin.post("/admin/bundles/rollback")
     assert (nothing.status_code, nothing.json()["error"]["code"]) == (409, "conflict")

@@ -52,9 +52,9 @@ class Service:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         self.url, self.admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}"
 
-    def client(self) -> Client:
+    def client(self, key: str | None = None) -> Client:
         """On connections of its own, so that each may reach another worker."""
-        return Client(self.url, timeout=5, retries=0)
+        return Client(self.url, key=key, timeout=5, retries=0)
 
     def recommend(self) -> RecommendationAnswer:
         with self.client() as client:

@@ -9,10 +9,11 @@ from prometheus_client import REGISTRY
 
 from service.control import Control, Side
 from service.engine import Engine
+from service.experiments.hashing import BUCKETS, bucket
 from service.last_intents import LastIntents
 from service.question import Question
 from service.recommending import Recommending
-from service.registry import BUCKETS, Registry, bucket
+from service.registry import Registry
 from service.schemas import RecommendationRequest
 from service.shadow import Shadow
 from service.stores.base import SequenceStore

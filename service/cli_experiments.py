@@ -1,0 +1,160 @@
+"""`intently-serve experiments`: declare, start, widen and stop A/B experiments over the admin port."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from service.admin_client import AdminClient
+    from service.experiments.declarations import Experiment
+
+app = typer.Typer(help="A/B experiments, over the admin port of a running service.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="The experiment's name.")]
+Share = Annotated[float, typer.Option("--share", help="Of the layer's users, 0.0001 to 1.")]
+Admin = Annotated[str, typer.Option("--admin", help="URL of the admin port.")]
+Key = Annotated[
+    Path | None, typer.Option("--key", exists=True, dir_okay=False, help="A file that holds an API key of scope admin.")
+]
+ADMIN = "http://127.0.0.1:8001"
+
+
+@app.command()
+def create(
+    declaration: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="YAML or JSON, docs/experiments.md.")
+    ],
+    admin: Admin = ADMIN,
+    key: Key = None,
+) -> None:
+    """Declare an experiment: a draft that nobody is in.
+
+    \b
+    intently-serve experiments create blend.yaml
+    """
+    import yaml
+    from pydantic import ValidationError
+
+    from service.experiments.declarations import Declaration
+
+    try:
+        wanted = Declaration.model_validate(yaml.safe_load(declaration.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
+        raise _refused(f"{declaration}: {error}") from error
+    with _asking(admin, key) as client:
+        _say(client.create(wanted))
+
+
+@app.command("list")
+def list_all(admin: Admin = ADMIN, key: Key = None) -> None:
+    """All experiments, a line each."""
+    with _asking(admin, key) as client:
+        kept = client.experiments()
+    for one in kept.experiments:
+        _say(one)
+    typer.echo(f"hold-out {kept.holdout:g}")
+
+
+@app.command()
+def show(name: Name, admin: Admin = ADMIN, key: Key = None) -> None:
+    """Everything about one experiment, as JSON."""
+    with _asking(admin, key) as client:
+        typer.echo(client.experiment(name).model_dump_json(indent=2, exclude_none=True))
+
+
+@app.command()
+def start(name: Name, share: Share, admin: Admin = ADMIN, key: Key = None) -> None:
+    """Run a draft or a stopped experiment, in a new phase.
+
+    \b
+    intently-serve experiments start blend --share 0.1
+    """
+    with _asking(admin, key) as client:
+        _say(client.start(name, share))
+
+
+@app.command()
+def ramp(name: Name, share: Share, admin: Admin = ADMIN, key: Key = None) -> None:
+    """Let more users in; all who were in it keep their variants."""
+    with _asking(admin, key) as client:
+        _say(client.ramp(name, share))
+
+
+@app.command()
+def phase(
+    name: Name,
+    share: Annotated[float | None, typer.Option(help="Of the layer's users; as before, if it is not given.")] = None,
+    weight: Annotated[
+        list[str] | None, typer.Option(help="VARIANT=BASIS_POINTS, one for each variant; as before, if none is given.")
+    ] = None,
+    admin: Admin = ADMIN,
+    key: Key = None,
+) -> None:
+    """Begin anew: every user draws a variant again.
+
+    \b
+    intently-serve experiments phase blend --share 0.05 --weight control=9000 --weight blended=1000
+    """
+    weights = {}
+    for one in weight or []:
+        variant, _, points = one.partition("=")
+        if not points.isdecimal():
+            raise _refused(f"--weight: wanted VARIANT=BASIS_POINTS, found {one!r}")
+        weights[variant] = int(points)
+    with _asking(admin, key) as client:
+        _say(client.begin_phase(name, share, weights))
+
+
+@app.command()
+def stop(name: Name, admin: Admin = ADMIN, key: Key = None) -> None:
+    """End it: nobody is in it any more."""
+    with _asking(admin, key) as client:
+        _say(client.stop(name))
+
+
+@app.command()
+def delete(name: Name, admin: Admin = ADMIN, key: Key = None) -> None:
+    """Forget a draft or a stopped experiment; its exposures stay in their files."""
+    with _asking(admin, key) as client:
+        client.delete(name)
+    typer.echo(f"{name} deleted")
+
+
+@app.command("hold-out")
+def hold_out(
+    share: Annotated[float, typer.Option("--share", help="Of all users; 0: nobody.")],
+    admin: Admin = ADMIN,
+    key: Key = None,
+) -> None:
+    """Keep a share of the users out of every experiment; it changes only while none runs."""
+    with _asking(admin, key) as client:
+        typer.echo(f"hold-out {client.hold_out(share).share:g}")
+
+
+@contextmanager
+def _asking(admin: str, key: Path | None) -> Iterator["AdminClient"]:
+    """A refusal becomes one sentence and exit code 1."""
+    try:
+        from service.admin_client import AdminClient
+        from service.client import ClientError
+    except ImportError as error:
+        raise _refused(f"missing {error.name}: pip install 'intently[service,client,cpu]' (or gpu)") from error
+    try:
+        with AdminClient(admin, key=key.read_text(encoding="utf-8").strip() if key else None) as client:
+            yield client
+    except ClientError as error:
+        raise _refused(str(error)) from error
+
+
+def _refused(why: str) -> typer.Exit:
+    typer.echo(f"error: {why}", err=True)
+    return typer.Exit(1)
+
+
+def _say(its: "Experiment") -> None:
+    phase = f"phase {its.phases[-1].number}" if its.phases else "no phase"
+    shares = its.phases[-1].weights if its.phases else [variant.weight for variant in its.variants]
+    variants = ", ".join(f"{one.name} {weight / 100:g} %" for one, weight in zip(its.variants, shares, strict=True))
+    typer.echo(f"{its.name}: {its.state}, layer {its.layer}, share {its.share:g}, {phase}, {variants}")
