@@ -34,6 +34,7 @@ from simulated_users import (
 
 from service.experiments.statistics.comparison import compare
 from service.experiments.statistics.confidence_sequence import watch
+from service.experiments.statistics.distributions import two_sided
 from service.experiments.statistics.holm import holm
 from service.experiments.statistics.metrics import Metric
 from service.experiments.statistics.moments import Moments
@@ -41,7 +42,6 @@ from service.experiments.statistics.novelty import daily_effects, trend
 from service.experiments.statistics.planner import Design, baseline, planned_variance, users_needed
 from service.experiments.statistics.quantiles import compare_quantiles
 from service.experiments.statistics.sample_ratio import BLOCKING, chi_square
-from service.experiments.statistics.student import two_sided
 from training.results import record
 
 RESULTS = Path(__file__).parent / "results/experiment-levels.jsonl"

@@ -1,4 +1,4 @@
-"""From sums over users to a decision: numpy and scipy, nothing is read, nothing is written.
+"""From sums over users to a decision: numpy, nothing is read, nothing is written.
 
 metrics (declarations) say what is compared; moments hold what a comparison needs; delta, cuped and estimates value a
 variant; comparison, confidence_sequence and quantiles set two beside each other, as effects. sample_ratio, holm,

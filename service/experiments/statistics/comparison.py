@@ -2,6 +2,7 @@
 
 from math import inf
 
+from service.experiments.statistics.distributions import quantile, two_sided
 from service.experiments.statistics.effects import (
     Comparison,
     Errors,
@@ -14,7 +15,6 @@ from service.experiments.statistics.effects import (
 from service.experiments.statistics.estimates import Estimate, estimates
 from service.experiments.statistics.metrics import Metric
 from service.experiments.statistics.moments import Moments
-from service.experiments.statistics.student import quantile, two_sided
 
 
 def compare(

@@ -10,9 +10,7 @@ where V rho^2 = -W_{-1}(-alpha^2 / e) - 1; it is put at the planned end, whose V
 A wrong plan costs width, never validity.
 """
 
-from math import e, exp, log, sqrt
-
-from scipy.special import lambertw
+from math import exp, log, sqrt
 
 from service.experiments.statistics.effects import (
     Comparison,
@@ -61,8 +59,11 @@ def accumulated(one: Estimate, other: Estimate) -> float:
 
 
 def tuned(alpha: float) -> float:
-    """V rho^2 at which the interval is narrowest."""
-    return float(-lambertw(-(alpha**2) / e, -1).real) - 1
+    """V rho^2 at which the interval is narrowest, where it is log((V rho^2 + 1) / alpha^2): by repetition."""
+    mass, before = 1.0, 0.0
+    while mass != before:
+        mass, before = log((mass + 1) / alpha**2), mass
+    return mass
 
 
 def multiplier(alpha: float, mass: float) -> float:

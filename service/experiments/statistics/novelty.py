@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from math import log, sqrt
 
 import numpy as np
-from scipy.special import chdtrc
 
 from service.experiments.statistics.delta import linear
+from service.experiments.statistics.distributions import chi_square_beyond, quantile, two_sided
 from service.experiments.statistics.effects import Effect
 from service.experiments.statistics.metrics import Metric, on_day
 from service.experiments.statistics.moments import Floats, Moments, TooLittleDataError
-from service.experiments.statistics.student import quantile, two_sided
 
 ACTIVE = "active"  # 1 on days the user came
 
@@ -65,7 +64,7 @@ def _differing(effects: DailyEffects) -> float:
     steps = np.diff(np.eye(len(effects.days)), axis=0)  # (D - 1, D): each day less the day before
     changes = steps @ effects.values
     distance = changes @ np.linalg.solve(steps @ effects.covariance @ steps.T, changes)
-    return float(chdtrc(len(changes), distance))
+    return chi_square_beyond(float(distance), len(changes))
 
 
 def _logarithms(metric: Metric, moments: Moments, days: Sequence[int]) -> tuple[Floats, Floats]:

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 
-from scipy.special import ndtr
-
 from service.experiments.statistics.cuped import reduced
 from service.experiments.statistics.delta import linear
+from service.experiments.statistics.distributions import below, quantile
 from service.experiments.statistics.estimates import Estimate, size
 from service.experiments.statistics.metrics import Metric
 from service.experiments.statistics.moments import Moments
-from service.experiments.statistics.student import quantile
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def detectable(base: Estimate, users: int, design: Design) -> float:
 def power(base: Estimate, uplift: float, users: int, design: Design) -> float:
     """How often a relative effect is found, in the right direction or the wrong one."""
     shift, limit = uplift * base.value / _error(base, users, design), quantile(1 - design.alpha / 2)
-    return float(ndtr(shift - limit) + ndtr(-shift - limit))
+    return below(shift - limit) + below(-shift - limit)
 
 
 def planned_variance(base: Estimate, users: int, design: Design) -> float:

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy.special import chdtrc
-
+from service.experiments.statistics.distributions import chi_square_beyond
 from service.experiments.statistics.holm import holm
 
 BLOCKING = 0.001
@@ -47,7 +46,7 @@ def chi_square(users: Mapping[str, int], weights: Mapping[str, float]) -> float:
     if not any(expected.values()):
         return 1.0
     distance = sum((users.get(name, 0) - wanted) ** 2 / wanted for name, wanted in expected.items())
-    return float(chdtrc(len(expected) - 1, distance))
+    return chi_square_beyond(distance, len(expected) - 1)
 
 
 def _expected(users: Mapping[str, int], weights: Mapping[str, float]) -> dict[str, float]:
