@@ -12,6 +12,7 @@ class Holdout(StrEnum):
 
     LAST = "last"
     TEMPORAL = "temporal"
+    REST = "rest"
 
 
 def prepare_command(
@@ -29,8 +30,13 @@ def prepare_command(
     event_type: Annotated[list[str] | None, typer.Option(help="Keep only this type; repeatable.")] = None,
     core: Annotated[int, typer.Option(help="Fewest interactions of a user and of an item; 0: keep all.")] = 5,
     holdout: Annotated[
-        Holdout, typer.Option(help="last: each user's last two items; temporal: the newest tenth of all interactions.")
+        Holdout,
+        typer.Option(
+            help="last: each user's last two items; temporal: the newest tenth of all interactions; "
+            "rest: all but the first part of each sequence, which first.parquet and rest.parquet hold as logs."
+        ),
     ] = Holdout.LAST,
+    first: Annotated[float, typer.Option(help="How large that first part is, with --holdout rest.")] = 0.6,
     new_items: Annotated[
         bool, typer.Option("--new-items", help="Keep items that --items alone has; see `new_items` of a configuration.")
     ] = False,
@@ -43,6 +49,7 @@ def prepare_command(
     \b
     intently-train prepare interactions.csv --items items.csv --out data/shop
     intently-train prepare Beauty.txt --out data/beauty
+    intently-train prepare Beauty.txt --holdout rest --first 0.6 --out data/beauty-60
     intently-train prepare events --type-column type --event-type purchase --out data/today
     """
     from training.interactions import PrepareOptions, prepare
@@ -55,6 +62,7 @@ def prepare_command(
             event_types=tuple(event_type or ()),
             core=core,
             holdout=holdout.value,
+            first=first,
             new_items=new_items,
             max_bad_share=max_bad_share,
             memory_limit=memory_limit,

@@ -17,9 +17,11 @@ from ibis.expr.types import Table
 from training.items_file import describe_items, write_items
 from training.log_readers import Columns, LogFormat, detect_format, log_files, read_log
 from training.prepared import FORMAT_VERSION, ITEMS, MANIFEST, REJECTS, SEQUENCES, VOCABULARY, Holdout
+from training.two_parts import write_two_parts
 
 TIMED_FORMATS = ("csv", "parquet")  # in the others the place in the file is the time
 TEMPORAL_QUANTILE = 0.9  # of the interactions' moments: where a temporal holdout cuts
+ROUNDING = 1e-9  # 0.29 * 100 is 28.999999999999996
 LONGEST_ID = 256  # characters; what the service takes
 
 
@@ -27,7 +29,8 @@ LONGEST_ID = 256  # characters; what the service takes
 class PrepareOptions:
     """How to read a log. `event_types` empty: all types count. `core` 0 or 1: no k-core.
 
-    `holdout`: each user's last items ("last"), or the newest tenth of all interactions ("temporal").
+    `holdout`: each user's last items ("last"), the newest tenth of all interactions ("temporal"), or what is not among
+    the `first` share of each user's interactions ("rest").
     `new_items`: items that only the items file has join the vocabulary.
     """
 
@@ -36,9 +39,14 @@ class PrepareOptions:
     event_types: tuple[str, ...] = ()
     core: int = 5
     holdout: Holdout = "last"
+    first: float = 0.6
     new_items: bool = False
     max_bad_share: float = 0.01
     memory_limit: str = "4GB"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first < 1:
+            raise ValueError(f"--first must lie between 0 and 1, got {self.first:g}")
 
 
 def prepare(
@@ -82,9 +90,10 @@ def _prepare(log: Path, out: Path, items: Path | None, options: PrepareOptions, 
         counts = _check(tables, options, has_time=log_format in TIMED_FORMATS)
         _refuse_bad_log(connection, counts, options, out)
         counts |= _core(tables, options.core)
-        cut = _cut(tables) if options.holdout == "temporal" else None
         describe_items(connection, items)
-        _write_sequences(connection, tables, work, cut, new_items=options.new_items)
+        _write_sequences(connection, tables, work, _before_cut(tables, options), new_items=options.new_items)
+        if options.holdout == "rest":
+            write_two_parts(connection, work)
         counts["items_described"] = write_items(connection, work / ITEMS)
         connection.execute("COPY (FROM malformed ORDER BY line) TO ? (HEADER)", [str(work / REJECTS)])
         counts |= _sizes(connection)
@@ -100,7 +109,7 @@ def _manifest(
     if not counts["interactions"]:
         raise ValueError(f"{log.name}: nothing is left after the {options.core}-core; try a smaller --core")
     settings = asdict(options)
-    for choice in ("holdout", "new_items"):  # what was prepared before there was a choice keeps its fingerprint
+    for choice in ("holdout", "first", "new_items"):  # what was prepared before there was one keeps its fingerprint
         if getattr(options, choice) == getattr(PrepareOptions, choice):
             del settings[choice]
     return {
@@ -196,14 +205,19 @@ def _core(tables: Backend, core: int) -> dict[str, Any]:
     return {"core_dropped": int(before - size), "core_rounds": rounds}
 
 
-def _cut(tables: Backend) -> int:
-    """The moment (microseconds) that nine tenths of the interactions precede."""
+def _before_cut(tables: Backend, options: PrepareOptions) -> Any:
+    """Of a user's interactions, how many are before the cut; None without one."""
+    if options.holdout == "last":
+        return None
+    if options.holdout == "rest":
+        return (_.count() * options.first + ROUNDING).floor().cast("int64")
     moments = tables.table("interactions").microseconds
-    return int(moments.quantile(TEMPORAL_QUANTILE).to_pyarrow().as_py() or 0)
+    cut = int(moments.quantile(TEMPORAL_QUANTILE).to_pyarrow().as_py() or 0)
+    return (_.microseconds < cut).sum()
 
 
 def _write_sequences(
-    connection: duckdb.DuckDBPyConnection, tables: Backend, work: Path, cut: int | None, *, new_items: bool
+    connection: duckdb.DuckDBPyConnection, tables: Backend, work: Path, before_cut: Any, *, new_items: bool
 ) -> None:
     """Vocabulary by falling count, then item_id; one row a user, in order of first appearance.
 
@@ -224,10 +238,10 @@ def _write_sequences(
             item_rows=_.item_row.collect(order_by=ordered),
             timestamps=_.microseconds.collect(order_by=ordered),
             first=_.line.min(),
-            before_cut=(_.microseconds < cut).sum() if cut is not None else ibis.literal(1),
+            before_cut=ibis.literal(1) if before_cut is None else before_cut,
         )
         .order_by(_.before_cut == 0, "first", "user_id")
-        .drop("first", *([] if cut is not None else ["before_cut"]))
+        .drop("first", *(["before_cut"] if before_cut is None else []))
     )
     tables.to_parquet(sequences, work / SEQUENCES)
     connection.execute("COPY (FROM vocabulary ORDER BY item_row) TO ? (FORMAT parquet)", [str(work / VOCABULARY)])

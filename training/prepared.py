@@ -14,8 +14,9 @@ SEQUENCES = "sequences.parquet"
 VOCABULARY = "vocabulary.parquet"
 ITEMS = "items.parquet"
 REJECTS = "rejects.csv"
+FIRST, REST = "first.parquet", "rest.parquet"  # the log on both sides of the cut, with holdout `rest`
 FORMAT_VERSION = 1
-Holdout = Literal["last", "temporal"]
+Holdout = Literal["last", "temporal", "rest"]
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,13 @@ class PreparedDataset:
     categories: list[str | None]
     attributes: list[dict[str, Any]]
     manifest: dict[str, Any]
-    before_cut: NDArray[np.int64] | None = None  # (U) items of each user before the cut of a temporal holdout
+    before_cut: NDArray[np.int64] | None = None  # (U) items of each user before the cut, where there is one
 
     @property
     def holdout(self) -> Holdout:
-        """What is held out: each user's last items, or what happened after one moment."""
-        return "last" if self.before_cut is None else "temporal"
+        """What is held out: each user's last items, what happened after one moment, or the rest of each sequence."""
+        found: Holdout = self.manifest["options"].get("holdout", "last")
+        return found
 
     @property
     def fingerprint(self) -> str:

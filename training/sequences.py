@@ -1,7 +1,8 @@
 """Which part of every user's sequence trains, validates and tests.
 
 Leave-one-out: the last item tests, the one before validates. Temporal: what happened after the cut is never trained on;
-of each user with items after the cut the last one tests, and the last item before the cut validates.
+of each user with items after the cut the last one tests, and the last item before the cut validates. Rest: the
+same with a cut in each sequence, after its first part.
 """
 
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def training_sequences(data: PreparedDataset) -> Sequences:
     """What is before each user's held-out items; all items of a user too short to be evaluated.
 
     The rows are a copy without the held-out items, so that none can reach a training batch. Users without training
-    items, whom a temporal holdout can have, are the dataset's last and have no sequence here.
+    items, whom holdouts with a cut can have, are the dataset's last and have no sequence here.
     """
     lengths = np.diff(data.offsets)
     if data.before_cut is None:

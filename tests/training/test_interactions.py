@@ -9,7 +9,8 @@ import pytest
 
 from training.interactions import PrepareOptions, prepare
 from training.log_readers import Columns, detect_format
-from training.prepared import PreparedDataset, load_prepared
+from training.prepared import FIRST, REST, PreparedDataset, load_prepared
+from training.sequences import training_sequences
 
 KEEP_ALL = PrepareOptions(core=0, max_bad_share=0.9)
 
@@ -65,11 +66,34 @@ def test_the_holdout_is_part_of_the_fingerprint(tmp_path: Path) -> None:
     """A bundle of one split is not evaluated on the other, whose test items it may have learned."""
     log = tmp_path / "log.csv"
     log.write_text("user_id,item_id,timestamp\nu,a,1\nu,b,2\n")
-    found = [
-        prepare(log, tmp_path / holdout, options=PrepareOptions(core=0, holdout=holdout))["fingerprint"]
-        for holdout in ("last", "temporal")
-    ]
-    assert found[0] != found[1]
+    found = set()
+    for holdout, first in (("last", 0.6), ("temporal", 0.6), ("rest", 0.6), ("rest", 0.5)):
+        out = tmp_path / f"{holdout}-{first}"
+        manifest = prepare(log, out, options=PrepareOptions(core=0, holdout=holdout, first=first))
+        found.add(manifest["fingerprint"])
+        assert load_prepared(out).holdout == holdout
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_the_rest_of_each_sequence_is_a_log_of_its_own(tmp_path: Path, timed: bool) -> None:
+    """60 % of 5, 2, 1 items: 3, 1, 0. Items of one moment keep their order; without a time the place is the second."""
+    events = [("u", item, 7 if item in "bcd" else 9 if item == "e" else 5) for item in "abcde"]
+    events += [("v", "a", 1), ("v", "b", 2), ("w", "a", 3)]
+    log = tmp_path / ("log.csv" if timed else "log.txt")
+    rows = [f"{user},{item},{at}" if timed else f"{user} {item}" for user, item, at in events]
+    log.write_text("\n".join([*(["user_id,item_id,timestamp"] if timed else []), *rows, ""]))
+    prepare(log, tmp_path / "out", options=PrepareOptions(core=0, holdout="rest"))
+    first, rest = (pl.read_parquet(tmp_path / "out" / name) for name in (FIRST, REST))
+    assert list(zip(first["user_id"], first["item_id"], strict=True)) == [*(("u", it) for it in "abc"), ("v", "a")]
+    assert list(zip(rest["user_id"], rest["item_id"], strict=True)) == [("u", "d"), ("u", "e"), ("v", "b"), ("w", "a")]
+    times = [*first["timestamp"][:3], *rest["timestamp"][:2]]
+    assert times == pytest.approx([5, 7, 7, 7, 9] if timed else [1, 2, 3, 4, 5], abs=1e-5)
+    assert times == sorted(set(times))
+    data = load_prepared(tmp_path / "out")
+    training = training_sequences(data)
+    trained = {data.user_ids[n]: [data.item_ids[row - 1] for row in training[n]] for n in range(len(training))}
+    assert trained == {"u": ["a", "b"], "v": ["a"]}, "the last of the first part validates"
 
 
 def test_exact_duplicates_are_dropped_and_repeats_kept(tmp_path: Path) -> None:

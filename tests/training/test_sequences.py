@@ -47,7 +47,6 @@ def test_a_temporal_holdout_never_trains_on_what_came_after_the_cut() -> None:
     assert [validation.histories[number].tolist() for number in range(2)] == [[1, 2], [6]]
     assert (test.users.tolist(), test.targets.tolist()) == ([0, 2, 3], [5, 8, 9])  # u4 has no history to ask with
     assert [test.histories[number].tolist() for number in range(3)] == [[1, 2, 3, 4], [1], [2]]
-    assert (data.holdout, dataclasses.replace(data, before_cut=None).holdout) == ("temporal", "last")
 
 
 def test_a_batch_pairs_every_position_with_its_next_item() -> None:
