@@ -1,6 +1,8 @@
 """The public application: routes, error shape, and what lives as long as a worker."""
 
 import asyncio
+import multiprocessing
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -91,6 +93,7 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
 
     async def follow() -> None:
         """Do as the shared documents say, with the bundles and keys there are."""
+        _end_without_supervisor()
         access.refresh()
         registry.hide((await unavailable.poll()).item_ids)
         decided = await control.poll()
@@ -115,6 +118,13 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
             await watch
         shadow.close()
         await store.close()
+
+
+def _end_without_supervisor() -> None:
+    """Nobody would replace this worker, or answer for it on the admin port: it finishes what it has and goes."""
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None and not supervisor.is_alive():
+        signal.raise_signal(signal.SIGTERM)
 
 
 async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -217,6 +217,19 @@ def test_a_killed_worker_is_replaced_and_the_counters_still_add_up(tiny_bundle: 
     assert service.stop()[0] == 0
 
 
+def test_workers_do_not_outlive_a_killed_supervisor(tiny_bundle: Path, tmp_path: Path) -> None:
+    service = Service(tiny_bundle, f"sqlite:///{tmp_path}/store.sqlite3", workers=2)
+    eventually(service.ready)
+    workers = children(service.process.pid)
+    assert len(workers) >= 2
+    service.process.kill()
+    service.process.communicate(timeout=20)  # returns when all who write to its standard error are gone
+    eventually(lambda: not any(Path(f"/proc/{worker}").is_dir() for worker in workers))
+    port = int(service.url.rpartition(":")[2])
+    with socket.socket() as asking:
+        assert asking.connect_ex(("127.0.0.1", port)) != 0
+
+
 def test_clients_that_go_away_in_the_middle_disturb_nobody(tiny_bundle: Path, tmp_path: Path, redis_url: str) -> None:
     """300 connections are reset at random moments of a question; each user's one item is named after the user."""
     service = Service(tiny_bundle, redis_url)
