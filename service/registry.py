@@ -19,7 +19,7 @@ from service.telemetry import BUNDLE, BUNDLE_CREATED, READY
 
 log = logging.getLogger("intently")
 SHORT = 0.0005  # seconds; usually 5 ms
-SHARE = 0.2  # of the time that a bundle is prepared in, beside one that answers
+SHARE = 0.1  # of the time that a bundle is prepared in, beside one that answers
 
 
 class Registry:

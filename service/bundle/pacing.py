@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-AT_ONCE = 32  # things between looks at the clock
 STRETCH = 0.0005  # seconds of work before a rest
 Thing = TypeVar("Thing")
 _thread = threading.local()
@@ -22,16 +21,16 @@ def working(share: float) -> Iterator[None]:
         del _thread.rest
 
 
-def gently(things: Iterable[Thing]) -> Iterable[Thing]:
-    """The same things in their order; outside `working` without rests."""
+def gently(things: Iterable[Thing], *, at_once: int = 32) -> Iterable[Thing]:
+    """The same things in their order; outside `working` without rests. `at_once`: between looks at the clock."""
     rest = getattr(_thread, "rest", None)
-    return things if rest is None else _with_rests(things, rest)
+    return things if rest is None else _with_rests(things, rest, at_once)
 
 
-def _with_rests(things: Iterable[Thing], rest: float) -> Iterator[Thing]:
+def _with_rests(things: Iterable[Thing], rest: float, at_once: int) -> Iterator[Thing]:
     since = time.thread_time()
     for number, thing in enumerate(things):
         yield thing
-        if number % AT_ONCE == 0 and (worked := time.thread_time() - since) > STRETCH:
+        if number % at_once == 0 and (worked := time.thread_time() - since) > STRETCH:
             time.sleep(worked * rest)
             since = time.thread_time()

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.bundle.inputs import Rows
+from service.bundle.pacing import gently
 from service.inference.encoder import Floats
 from service.inference.retrieval import VectorIndex
 
-CHUNK = 1 << 16  # item vectors at once
+CHUNK = 1 << 11  # item vectors at once
 
 
 class Reasons:
@@ -54,7 +55,7 @@ class Reasons:
 
     def _chunks(self) -> Iterator[Rows]:
         """All item rows, so many at once that a product with the prototypes stays small."""
-        for start in range(1, len(self._items) + 1, CHUNK):
+        for start in gently(range(1, len(self._items) + 1, CHUNK), at_once=1):
             yield np.arange(start, min(start + CHUNK, len(self._items) + 1))
 
 
