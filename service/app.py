@@ -18,6 +18,7 @@ from service.dependencies import Parts
 from service.error_answers import add_error_handlers, documented
 from service.events import EventIntake
 from service.experiments.activity import Activity
+from service.exposing import Exposing
 from service.last_intents import LastIntents
 from service.middleware import Guard
 from service.recent_posts import RecentPosts
@@ -34,6 +35,7 @@ from service.stores.base import StoreUnavailableError
 from service.stores.breaker import CircuitBreaker
 from service.stores.opening import open_store
 
+EXPOSURES_SHARE = 0.1  # of the buffer: events, which nobody can make again, have the rest for themselves
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # its paths name users
 RESOURCES = (recommendations, intents, items, events, experiments, health, users)
 
@@ -83,7 +85,8 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
     intake = EventIntake(store, types, settings.future_tolerance, posts)
 
     shadow = Shadow(registry)
-    recommending = Recommending(registry, store, last_intents, shadow, Activity(settings.activity_thresholds))
+    exposing = Exposing(store, Activity(settings.activity_thresholds), kept=posts is not None)
+    recommending = Recommending(registry, store, last_intents, exposing, shadow)
     batches = MicroBatches(
         recommending.answer, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline
     )
@@ -106,7 +109,9 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
         if posts is not None:
             with suppress(StoreUnavailableError):
                 await posts.follow()
-                intake.log_full = await store.logged_count() > settings.events_buffer
+                waiting = await store.logged_count()
+                intake.log_full = waiting > settings.events_buffer
+                exposing.full = waiting > settings.events_buffer * EXPOSURES_SHARE
 
     await follow()
     watch = asyncio.create_task(_repeat(follow, settings.poll_seconds))

@@ -12,6 +12,7 @@ ServiceError
 |- UnknownExperimentError 404 unknown_experiment
 |- UnknownFilterError    409 unknown_filter
 |- NoBlendError          409 no_blend
+|- TimestampError        409 bad_timestamp
 |- ConflictError         409 conflict
 |- BundleRefusedError    409 bundle_refused
 |- NotReadyError         503 not_ready
@@ -143,6 +144,13 @@ class NoBlendError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("this bundle holds no co-occurrence to blend in: make one that does with intently-train blend")
+
+
+class TimestampError(ServiceError):
+    """A request says that it happens in the future, or before 1970."""
+
+    status = 409
+    code = "bad_timestamp"
 
 
 class NotReadyError(ServiceError):

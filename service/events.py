@@ -4,7 +4,6 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -16,9 +15,7 @@ from service.recent_posts import RecentPosts
 from service.schemas import Event, EventResult
 from service.stores.base import EventStatus, SequenceStore, StoredEvent, event_key
 from service.telemetry import EVENTS
-
-MICROSECONDS = 1_000_000
-LATEST = 2**53  # microseconds; beyond it a store's numbers would no longer be exact
+from service.timestamps import MICROSECONDS, parse_timestamp
 
 
 class _Checked(NamedTuple):
@@ -107,21 +104,6 @@ def _logged(checked: _Checked, now: float) -> LoggedEvent:
     event, seconds = checked.event, checked.timestamp / MICROSECONDS
     who = (checked.event_id, event.user_id, event.item_id, event.type)
     return LoggedEvent(*who, seconds, event.value, event.recommendation_id, now)
-
-
-def parse_timestamp(value: float | str) -> int:
-    """Unix seconds, or RFC 3339 with an offset -> Unix microseconds. Raises ValueError."""
-    if isinstance(value, str):
-        try:
-            parsed = datetime.fromisoformat(value.upper())  # RFC 3339 allows t and z
-        except ValueError as error:
-            raise ValueError(f"timestamp: wanted RFC 3339 or Unix seconds, found {value!r}") from error
-        if parsed.tzinfo is None:
-            raise ValueError(f"timestamp: {value!r} has no offset; write 2026-01-01T12:00:00Z or +00:00")
-        value = parsed.timestamp()
-    if not 0 <= value < LATEST / MICROSECONDS:
-        raise ValueError(f"timestamp: {value} seconds is out of range")
-    return round(value * MICROSECONDS)
 
 
 def identity(user_id: str, item_id: str, kind: str, timestamp: int) -> str:

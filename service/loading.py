@@ -7,8 +7,10 @@ from pathlib import Path
 
 import duckdb
 
-from service.events import LATEST, MICROSECONDS, identity
+from service.event_log.files import event_files
+from service.events import identity
 from service.stores.base import Document, SequenceStore, StoredEvent, event_key
+from service.timestamps import LATEST, MICROSECONDS
 
 BATCH = 5000  # events a write
 EXAMPLES = 10  # of rejected rows
@@ -105,7 +107,7 @@ def _read(connection: duckdb.DuckDBPyConnection, log: Path) -> None:
     if is_csv:
         source, name = "read_csv($1, header = true, all_varchar = true, store_rejects = true)", [str(log)]
     else:
-        files = sorted(log.rglob("[!.]*.parquet")) if log.is_dir() else [log]
+        files = event_files(log) if log.is_dir() else [log]
         source, name = "read_parquet($1, hive_partitioning = false)", [str(file) for file in files]
         if not name:
             raise ValueError(f"{log.name} holds no Parquet files")

@@ -9,8 +9,8 @@ from service.catalogue import CATEGORY
 from service.control import Control
 from service.dependencies import Histories
 from service.engine import Engine
-from service.experiments.activity import Activity
 from service.experiments.assignment import Assigned, Assignments
+from service.exposing import Exposing, Shown
 from service.last_intents import LastIntents
 from service.question import Answer, Question
 from service.recent_intents import RecentIntents
@@ -31,14 +31,14 @@ class Recommending:
         registry: Registry,
         store: SequenceStore,
         last_intents: LastIntents,
+        exposing: Exposing,
         shadow: Shadow | None = None,
-        activity: Activity = Activity(),
     ) -> None:
         self._registry = registry
         self._store = store
         self._last_intents = last_intents
         self._shadow = shadow
-        self._activity = activity
+        self._exposing = exposing
         self._control = Control()
         self._assignments = Assignments(())
         self.recent_intents = RecentIntents()
@@ -66,14 +66,26 @@ class Recommending:
         answers: dict[int, bytes] = {}
         for its, places in groups.items():
             answers |= dict(zip(places, await self._by_engine(its, batch, places), strict=True))
+        if batch.assigned:
+            await self._expose(batch, answers)
         return [answers[place] for place in range(len(requests))]
+
+    async def _expose(self, batch: "_Batch", answers: Mapping[int, bytes]) -> None:
+        shown = []
+        for place, assigned in batch.assigned.items():
+            request = batch.requests[place]
+            if assigned and (user_id := request.user_id) is not None:
+                shown.append(Shown(request, user_id, len(batch.stored[user_id]), assigned, answers[place]))
+        if shown:
+            with batch.stages.measure("expose"):
+                await self._exposing.record(shown, away=batch.degraded is not None)
 
     def _assigned(self, batch: "_Batch") -> dict[int, tuple[Assigned, ...]]:
         """The variants of all who name a user; with a store that is away nobody's activity is known."""
         found = {}
         for place, request in enumerate(batch.requests):
             if (user_id := request.user_id) is not None:
-                group = self._activity.group(len(batch.stored[user_id])) if batch.degraded is None else None
+                group = self._exposing.activity.group(len(batch.stored[user_id])) if batch.degraded is None else None
                 found[place] = self._assignments.assign(user_id, group, request.attributes)
         return found
 

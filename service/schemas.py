@@ -2,11 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation, StrictBool, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SkipValidation, StrictBool, model_validator
 
 from service.fields import Identifier, K, Number, Scalar, Whole, at_least_one
+from service.timestamps import readable
 
 Source = Literal["model", "popular_in_intent", "popular_in_category", "popular"]
+Timestamp = Number | Annotated[str, AfterValidator(readable), Field(json_schema_extra={"format": "date-time"})]
 SOMEBODY = at_least_one(user_id="string", history="array")
 
 
@@ -58,6 +60,7 @@ class RecommendationRequest(_Request):
     attributes: dict[str, Any] = Field(
         default_factory=dict, description="of the user; `category` is where to look without a history"
     )
+    timestamp: Timestamp | None = Field(default=None, description="when the list is shown; without it now")
     intents: Whole = Field(default=0, ge=0, le=100, description="how many of the strongest intents to return")
     titles: StrictBool = False
     reasons: StrictBool = Field(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -53,12 +53,15 @@ INTENT_ENTROPY = Gauge(
     "workers, taken at every poll; e to its power is the effective number of intents.",
     multiprocess_mode="livemax",  # of few answers it is too low: a worker that has just begun must not count
 )
+EXPOSURES = Counter("intently_exposures", "Exposures of running experiments.", ["experiment", "variant"])
+EXPOSURES_DROPPED = Counter("intently_exposures_dropped", "Exposures that no file will hold.", ["reason"])
 READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiprocess_mode="livesum")
 
-STAGES = ("queue", "store", "encode", "search", "answer")
+STAGES = ("queue", "store", "encode", "search", "answer", "expose")
 EVENT_STATUSES = (*(status.value for status in EventStatus), "future", "invalid")
 HTTP_STATUSES = ("200", "422", "500", "503")  # every route can answer these; others appear when they happen
-STORE_OPERATIONS = ("append", "read", "erase")
+STORE_OPERATIONS = ("append", "read", "erase", "expose")
+DropReason = Literal["no_log", "store", "full"]
 BREAKER_STATES = ("closed", "open")  # False and True
 
 
@@ -76,6 +79,8 @@ def initialise(routes: Iterable[tuple[str, str]] = ()) -> None:
         EVENTS.labels(status)
     for operation in STORE_OPERATIONS:
         STORE_ERRORS.labels(operation)
+    for reason in get_args(DropReason):
+        exposures_dropped(reason)
     for state in BREAKER_STATES:
         BREAKER_CHANGES.labels(state)
 
@@ -90,6 +95,18 @@ def breaker_changed(is_open: bool) -> None:
 def answered(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
     """Where an answer is counted and timed."""
     return REQUESTS.labels(route, method, str(status)), DURATION.labels(route)
+
+
+@cache
+def exposures(experiment: str, variant: str) -> Counter:
+    """Where exposures are counted."""
+    return EXPOSURES.labels(experiment, variant)
+
+
+@cache
+def exposures_dropped(reason: DropReason) -> Counter:
+    """Where exposures are counted that could not be kept."""
+    return EXPOSURES_DROPPED.labels(reason)
 
 
 @cache

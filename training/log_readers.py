@@ -102,10 +102,14 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, log: Path, columns: Col
 
 
 def log_files(log: Path) -> list[Path]:
-    """The log, or the Parquet files below a directory, such as the service's event log. Raises ValueError for none."""
+    """The log, or the Parquet files below a directory, such as the service's event log. Raises ValueError for none.
+
+    The service keeps there, in `exposures`, what it has shown; what was shown is no interaction.
+    """
     if not log.is_dir():
         return [log]
-    if not (files := sorted(log.rglob("[!.]*.parquet"))):
+    files = sorted(file for file in log.rglob("[!.]*.parquet") if file.relative_to(log).parts[0] != "exposures")
+    if not files:
         raise ValueError(f"{log.name} holds no Parquet files")
     return files
 

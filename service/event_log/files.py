@@ -1,4 +1,6 @@
-"""`DIRECTORY/day=YYYY-MM-DD/*.parquet`, by the day (UTC) on which an event was received."""
+"""By the day (UTC) on which it was received: `DIRECTORY/day=YYYY-MM-DD/*.parquet` of events,
+`DIRECTORY/exposures/experiment=NAME/day=YYYY-MM-DD/*.parquet` of exposures.
+"""
 
 import shutil
 from collections import defaultdict
@@ -12,6 +14,7 @@ import orjson
 
 from service.bundle.files import sync
 from service.event_log.entries import Erasure, LoggedEvent
+from service.experiments.exposures import ROWS
 
 COLUMNS = {
     "event_id": "VARCHAR",
@@ -25,6 +28,14 @@ COLUMNS = {
 }
 TYPES = "{" + ", ".join(f"{name}: '{kind}'" for name, kind in COLUMNS.items()) + "}"
 UNFINISHED = ".writing-"
+EXPOSURES = "exposures"
+DAYS = ("day=*", f"{EXPOSURES}/experiment=*/day=*")
+
+
+def event_files(directory: Path) -> list[Path]:
+    """The Parquet files below it, but those of exposures."""
+    files = sorted(directory.rglob("[!.]*.parquet"))
+    return [file for file in files if file.relative_to(directory).parts[0] != EXPOSURES]
 
 
 class EventFiles:
@@ -42,6 +53,25 @@ class EventFiles:
             by_day[datetime.fromtimestamp(event.received, UTC).date()].append(event)
         return [self._write(day, its, name) for day, its in by_day.items()]
 
+    def add_exposures(self, entries: Sequence[bytes], name: str) -> int:
+        """Write exposures as they were buffered into one file an experiment and day -> how many rows."""
+        self._directory.mkdir(exist_ok=True)
+        lines = self._directory / f"{UNFINISHED}{name}.jsonl"
+        try:
+            lines.write_bytes(b"".join(entries))
+            with duckdb.connect() as connection:
+                connection.execute(f"CREATE TABLE exposures AS {ROWS}", [str(lines)])
+                day = "strftime(make_timestamp((received * 1e6)::BIGINT), '%Y-%m-%d')"
+                found = connection.execute(f"SELECT experiment, {day}, count(*) FROM exposures GROUP BY ALL").fetchall()  # noqa: S608
+                for experiment, its_day, _ in found:
+                    folder = self._directory / EXPOSURES / f"experiment={experiment}" / f"day={its_day}"
+                    folder.mkdir(parents=True, exist_ok=True)
+                    rows = f"FROM exposures WHERE experiment = $1 AND {day} = $2"
+                    _copy(connection, rows, [experiment, its_day], folder / f"{name}.parquet")
+            return sum(count for _, _, count in found)
+        finally:
+            lines.unlink(missing_ok=True)
+
     def erase(self, erasures: Sequence[Erasure]) -> int:
         """Rewrite the files that hold anything of these users -> how many."""
         until = {one.user_id: one.received for one in sorted(erasures, key=lambda one: one.received)}
@@ -52,7 +82,8 @@ class EventFiles:
             connection.execute("CREATE TABLE erased (user_id VARCHAR, until DOUBLE)")
             connection.executemany("INSERT INTO erased VALUES (?, ?)", list(until.items()))
             touched = connection.execute(
-                "SELECT DISTINCT filename FROM read_parquet(?, filename = true, hive_partitioning = false) AS log "
+                "SELECT DISTINCT filename "
+                "FROM read_parquet(?, filename = true, hive_partitioning = false, union_by_name = true) AS log "
                 "WHERE EXISTS (FROM erased WHERE erased.user_id = log.user_id AND log.received <= until)",
                 [[str(file) for file in files]],
             ).fetchall()
@@ -60,16 +91,24 @@ class EventFiles:
                 self._without_erased(connection, Path(name))
         return len(touched)
 
+    def tidy(self) -> int:
+        """Remove what writers that were killed left half written -> how many files. No other may be writing."""
+        left = [path for path in self._directory.rglob(f"{UNFINISHED}*") if path.is_file()]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
     def keep(self, days: int, today: date) -> list[str]:
         """Remove what was received more than `days` days before today -> the days that are gone."""
         oldest = today - timedelta(days=days)
-        gone = [path for path in sorted(self._directory.glob("day=*")) if path.name < f"day={oldest.isoformat()}"]
+        found = sorted(path for pattern in DAYS for path in self._directory.glob(pattern))
+        gone = [path for path in found if path.name < f"day={oldest.isoformat()}"]
         for path in gone:
             shutil.rmtree(path)
-        return [path.name for path in gone]
+        return [str(path.relative_to(self._directory)) for path in gone]
 
     def _files(self) -> list[Path]:
-        return sorted(self._directory.glob("day=*/[!.]*.parquet"))
+        return sorted(path for pattern in DAYS for path in self._directory.glob(f"{pattern}/[!.]*.parquet"))
 
     def _write(self, day: date, events: Sequence[LoggedEvent], name: str) -> Path:
         folder = self._directory / f"day={day.isoformat()}"
@@ -79,7 +118,7 @@ class EventFiles:
             lines.write_bytes(b"\n".join(orjson.dumps(asdict(event)) for event in events))
             source = f"FROM read_json($1, format = 'newline_delimited', columns = {TYPES})"
             with duckdb.connect() as connection:
-                return _copy(connection, source, lines, folder / f"{name}.parquet")
+                return _copy(connection, source, [str(lines)], folder / f"{name}.parquet")
         finally:
             lines.unlink(missing_ok=True)
 
@@ -88,13 +127,14 @@ class EventFiles:
             "SELECT log.* FROM read_parquet($1, hive_partitioning = false) AS log WHERE NOT EXISTS "
             "(FROM erased WHERE erased.user_id = log.user_id AND log.received <= until)"
         )
-        _copy(connection, kept, file, file)
+        _copy(connection, kept, [str(file)], file)
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, source: Path, target: Path) -> Path:
-    """The rows of a query on `source` ($1) as a Parquet file that a power cut leaves whole or out."""
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, values: list[str], target: Path) -> Path:
+    """The rows of a query with `values` ($1, ...) as a Parquet file that a power cut leaves whole or out."""
     aside = target.with_name(f"{UNFINISHED}{target.name}")
-    connection.execute(f"COPY ({query}) TO $2 (FORMAT parquet, COMPRESSION zstd)", [str(source), str(aside)])
+    to = f"TO ${len(values) + 1} (FORMAT parquet, COMPRESSION zstd)"
+    connection.execute(f"COPY ({query}) {to}", [*values, str(aside)])
     sync(aside)
     aside.rename(target)
     sync(target.parent)

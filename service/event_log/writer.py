@@ -10,12 +10,14 @@ from uuid import uuid4
 from service.errors import ConflictError
 from service.event_log.entries import Erasure, LoggedEvent, decoded
 from service.event_log.files import EventFiles
-from service.event_log.telemetry import BUFFERED, WRITTEN
+from service.event_log.telemetry import BUFFERED, EXPOSURES_WRITTEN, WRITTEN
+from service.experiments.exposures import BEGINNING
 from service.shared_document import SharedDocument, Versioned
 from service.stores.base import LogEntry, SequenceStore, StoreUnavailableError
 
 log = logging.getLogger("intently")
-AT_ONCE = 2000  # entries of the buffer, of up to 1,000 events each
+AT_ONCE, BYTES_AT_ONCE = 2000, 32 << 20  # of the buffer's entries, each up to 1,000 events or 64 exposures
+PAGE = 100  # entries read at once
 LEASE_SECONDS = 60.0
 BELIEVED_SECONDS = 2 * LEASE_SECONDS  # a lease that goes on for longer was written by a clock that was wrong
 
@@ -37,6 +39,7 @@ class LogWriter:
         self._seconds = seconds
         self._days = days
         self._name = uuid4().hex
+        self._tidied = False
         self._lease = SharedDocument(store, "event-log-writer", Lease())
 
     async def run(self) -> None:
@@ -49,13 +52,16 @@ class LogWriter:
                 log.error("the event log cannot be written: %s", error)
 
     async def write(self) -> int:
-        """Move everything that is buffered to files -> how many events. 0 without the lease.
+        """Move everything that is buffered to files -> how many events and exposures. 0 without the lease.
 
         Raises StoreUnavailableError, OSError, duckdb.Error; then nothing is lost.
         """
         written = 0
         BUFFERED.set(await self._store.logged_count())  # now, because what follows may fail
-        while await self._held() and (entries := await self._store.logged(AT_ONCE)):
+        if not self._tidied and await self._held():
+            await asyncio.to_thread(self._files.tidy)  # erased users may be in it
+            self._tidied = True
+        while await self._held() and (entries := await self._next()):
             written += await asyncio.to_thread(self._move, entries)
             await self._store.drop_logged([entry.entry_id for entry in entries])
         BUFFERED.set(await self._store.logged_count())
@@ -63,6 +69,18 @@ class LogWriter:
             for day in await asyncio.to_thread(self._files.keep, self._days, datetime.now(UTC).date()):
                 log.info("event log: %s is older than %d days and gone", day, self._days)
         return written
+
+    async def _next(self) -> list[LogEntry]:
+        """The oldest entries, so many that they fit into memory."""
+        entries: list[LogEntry] = []
+        size = 0
+        while len(entries) < AT_ONCE and size < BYTES_AT_ONCE:
+            page = await self._store.logged(PAGE, after=entries[-1].entry_id if entries else None)
+            entries += page
+            size += sum(len(entry.content) for entry in page)
+            if len(page) < PAGE:
+                break
+        return entries
 
     async def close(self) -> None:
         """Write what is there and let another take over at once."""
@@ -76,7 +94,8 @@ class LogWriter:
         """Entries in their order: an erasure takes what was received before it, in this batch and in the files."""
         events: list[LoggedEvent] = []
         erasures: list[Erasure] = []
-        for entry in entries:
+        exposures = [entry.content for entry in entries if entry.content.startswith(BEGINNING)]
+        for entry in (entry for entry in entries if not entry.content.startswith(BEGINNING)):
             for one in decoded(entry.content):
                 if isinstance(one, Erasure):
                     erasures.append(one)
@@ -86,9 +105,11 @@ class LogWriter:
         if events:
             self._files.add(events, _name(entries))
             WRITTEN.inc(len(events))
+        exposed = self._files.add_exposures(exposures, _name(entries)) if exposures else 0
+        EXPOSURES_WRITTEN.inc(exposed)
         if rewritten := self._files.erase(erasures):
             log.info("event log: %d users erased from %d files", len(erasures), rewritten)
-        return len(events)
+        return len(events) + exposed
 
     async def _held(self) -> bool:
         """Whether this writer holds the lease, which it prolongs or takes if it can."""

@@ -29,6 +29,7 @@ class Assigned:
     compares_bundles: bool  # whether any variant of the experiment names a bundle
     options: Mapping[str, Any]
     json: bytes  # what the answer says of it: `"experiment":"a","variant":"b"`
+    exposed: bytes  # what its exposures say of it
 
 
 class Assignments:
@@ -108,4 +109,5 @@ def _assigned(experiment: Experiment, name: str, *, tester: bool) -> Assigned:
     said = orjson.dumps({"experiment": experiment.name, "variant": name})[1:-1]
     phase, compares = experiment.phases[-1].number, "bundle_id" in experiment.settings()
     options = variant.options.given()
-    return Assigned(experiment.name, phase, name, tester, variant.bundle_id, compares, options, said)
+    exposed = orjson.dumps({"experiment": experiment.name, "phase": phase, "variant": name, "tester": tester})
+    return Assigned(experiment.name, phase, name, tester, variant.bundle_id, compares, options, said, exposed)

@@ -11,6 +11,7 @@ from service.errors import (
     NotReadyError,
     OverloadedError,
     ServiceError,
+    TimestampError,
     UnknownBundleError,
     UnknownFilterError,
     error_body,
@@ -18,9 +19,10 @@ from service.errors import (
 )
 from service.routes.fast import fast_post
 from service.schemas import BatchAnswer, BatchRequest, RecommendationAnswer, RecommendationRequest
+from service.timestamps import check_time
 
 router = APIRouter(tags=["recommendations"])
-REFUSALS = (NotReadyError, UnknownBundleError, UnknownFilterError, NoBlendError)
+REFUSALS = (NotReadyError, UnknownBundleError, UnknownFilterError, NoBlendError, TimestampError)
 
 
 @fast_post(router, "/v1/recommendations", RecommendationAnswer, *REFUSALS, OverloadedError, queued=True)
@@ -28,6 +30,8 @@ async def recommend_one(request: RecommendationRequest, its: WorkerParts, bundle
     """The k best next items for a user or a raw history."""
     engine = its.registry.engine_for(request.user_id, bundle_id)
     engine.check(request.filters, request.blend)
+    if request.timestamp is not None:
+        check_time(request.timestamp, its.intake.future_tolerance)
     if bundle_id is not None:
         return (await its.recommend([request], engine))[0]
     return await its.batches.ask(request)
@@ -43,6 +47,8 @@ async def recommend_batch(batch: BatchRequest, its: WorkerParts, bundle_id: Bund
         try:
             request = RecommendationRequest.model_validate(raw)
             its.registry.engine_for(request.user_id, bundle_id).check(request.filters, request.blend)
+            if request.timestamp is not None:
+                check_time(request.timestamp, its.intake.future_tolerance)
             good[place] = request
         except ValidationError as error:
             answers[place] = orjson.dumps(invalid_body(error.errors()))

@@ -82,8 +82,12 @@ class SequenceStore(Protocol):
         """Every stored event, a user's own together and oldest first; for moving to another store."""
         ...
 
-    async def logged(self, limit: int) -> list[LogEntry]:
-        """The oldest entries of the event log's buffer."""
+    async def log(self, content: bytes) -> None:
+        """Buffer something for the event log alone; when this returns, it survives the end of this process."""
+        ...
+
+    async def logged(self, limit: int, after: str | None = None) -> list[LogEntry]:
+        """The oldest entries of the event log's buffer, or the oldest after that entry."""
         ...
 
     async def drop_logged(self, entry_ids: Sequence[str]) -> None:

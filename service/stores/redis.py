@@ -1,6 +1,7 @@
 """Sequences in Redis (or any server of its protocol): one string a user, merged by one Lua script."""
 
 import asyncio
+import functools
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -100,9 +101,15 @@ class RedisStore:
                 for event in packed.events(_user_id(key), value or b""):
                     yield event
 
-    async def logged(self, limit: int) -> list[LogEntry]:
+    async def log(self, content: bytes) -> None:
         """See SequenceStore."""
-        found: list[Any] = await self._bounded(lambda: self._redis.xrange(LOG, count=limit), self._write_timeout)
+        await self._bounded(lambda: self._redis.xadd(LOG, {LOG_FIELD: content}), self._write_timeout)
+
+    async def logged(self, limit: int, after: str | None = None) -> list[LogEntry]:
+        """See SequenceStore."""
+        beginning = "-" if after is None else f"({after}"
+        call = functools.partial(self._redis.xrange, LOG, min=beginning, count=limit)
+        found: list[Any] = await self._bounded(call, self._write_timeout)
         return [LogEntry(entry_id.decode(), fields[LOG_FIELD]) for entry_id, fields in found]
 
     async def drop_logged(self, entry_ids: Sequence[str]) -> None:

@@ -203,7 +203,7 @@ def test_the_document_describes_errors_and_elements_as_they_are(client: TestClie
     asked = document["paths"]["/v1/recommendations"]["post"]["responses"]
     assert {status: asked[status]["description"] for status in ("404", "409", "503")} == {
         "404": "unknown_bundle",
-        "409": "unknown_filter, no_blend",
+        "409": "unknown_filter, no_blend, bad_timestamp",
         "503": "not_ready, overloaded",
     }
     schemas = document["components"]["schemas"]

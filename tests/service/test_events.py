@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from service.events import EventIntake, parse_timestamp
+from service.events import EventIntake
 from service.stores.opening import open_store
+from service.timestamps import parse_timestamp
 
 SECOND = 1_767_225_600  # 2026-01-01T00:00:00Z
 

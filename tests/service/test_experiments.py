@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from service.control import Control, Side
+from service.experiments.activity import Activity
 from service.experiments.assignment import Assignments
+from service.exposing import Exposing
 from service.last_intents import LastIntents
 from service.recommending import Recommending
 from service.registry import Registry
@@ -31,7 +33,9 @@ async def bundles(tiny_bundle: Path, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 async def recommending(bundles: dict[str, str], tmp_path: Path, opened: OpenStore) -> Recommending:
     """Over a real store; `follow` the control state with both of its parts."""
-    return Recommending(Registry(tmp_path / "bundles"), opened(f"sqlite:///{tmp_path}/s.sqlite3"), LastIntents())
+    store = opened(f"sqlite:///{tmp_path}/s.sqlite3")
+    exposing = Exposing(store, Activity(), kept=True)
+    return Recommending(Registry(tmp_path / "bundles"), store, LastIntents(), exposing)
 
 
 async def follow(recommending: Recommending, control: Control) -> None:

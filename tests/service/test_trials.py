@@ -9,7 +9,9 @@ from prometheus_client import REGISTRY
 
 from service.control import Control, Side
 from service.engine import Engine
+from service.experiments.activity import Activity
 from service.experiments.hashing import BUCKETS, bucket
+from service.exposing import Exposing
 from service.last_intents import LastIntents
 from service.question import Question
 from service.recommending import Recommending
@@ -37,6 +39,10 @@ async def registry(tiny_bundle: Path, tmp_path: Path) -> Registry:
     found = Registry(tmp_path)
     await found.refresh()
     return found
+
+
+def recommend_with(registry: Registry, store: SequenceStore, shadow: Shadow | None = None) -> Recommending:
+    return Recommending(registry, store, LastIntents(), Exposing(store, Activity(), kept=False), shadow)
 
 
 def named(tmp_path: Path, name: str) -> str:
@@ -94,7 +100,7 @@ async def test_a_batch_is_answered_from_one_whole_bundle_each(
     """Each answer names its user's bundle, in the order of the requests."""
     first = named(tmp_path, "first")
     await registry.refresh(Control(canary=Side(bundle_id=first, share=0.5)))
-    recommending = Recommending(registry, opened(f"sqlite:///{tmp_path}/s.sqlite3"), LastIntents())
+    recommending = recommend_with(registry, opened(f"sqlite:///{tmp_path}/s.sqlite3"))
     requests = [RecommendationRequest(user_id=user, history=["a"]) for user in USERS[:40]]
     answers = [json.loads(answer) for answer in await recommending.answer(requests)]
     wanted = [registry.engine_for(user).bundle_id for user in USERS[:40]]
@@ -110,7 +116,7 @@ async def test_a_shadow_is_compared_and_answers_nobody(tmp_path: Path, opened: O
     registry = Registry(root)
     await registry.refresh(Control(shadow=Side(bundle_id=named(root, "shadow"), share=1.0)))
     shadow = Shadow(registry)
-    recommending = Recommending(registry, opened(f"sqlite:///{tmp_path}/s.sqlite3"), LastIntents(), shadow)
+    recommending = recommend_with(registry, opened(f"sqlite:///{tmp_path}/s.sqlite3"), shadow)
     before = [sampled(f"intently_shadow_overlap_{name}") for name in ("count", "sum")]
     requests = [RecommendationRequest(history=[item], k=3, exclude_seen=False) for item in ("a", "d")]
     answers = [json.loads(answer) for answer in await recommending.answer(requests)]
@@ -131,7 +137,7 @@ async def test_a_shadow_that_fails_is_logged_and_nothing_else(
     first = named(tmp_path, "first")
     await registry.refresh(Control(shadow=Side(bundle_id=first, share=1.0)))
     shadow = Shadow(registry)
-    recommending = Recommending(registry, opened(f"sqlite:///{tmp_path}/s.sqlite3"), LastIntents(), shadow)
+    recommending = recommend_with(registry, opened(f"sqlite:///{tmp_path}/s.sqlite3"), shadow)
     broken, whole = registry.engine(first), Engine.recommend
 
     def failing(engine: Engine, *rest: object) -> object:

@@ -112,3 +112,22 @@ def test_an_unknown_url_is_refused_with_what_was_wanted(url: str) -> None:
 def test_a_store_keeps_at_least_one_event() -> None:
     with pytest.raises(ValueError, match="at least 1, got 0"):
         open_store("redis://localhost", stored_events=0)
+
+
+async def test_what_is_logged_alone_is_buffered_in_order_and_read_in_pages(opened: OpenStore, store_url: str) -> None:
+    """Beside what is logged with events; after an entry come those that were buffered later."""
+    store = opened(store_url)
+    await store.drop_logged([entry.entry_id for entry in await store.logged(10_000)])
+    await store.log(b"first")
+    await store.append([], b"second")
+    await store.log(b"third" * 100_000)
+    one, two, three = await store.logged(10)
+    assert [entry.content for entry in (one, two, three)] == [b"first", b"second", b"third" * 100_000]
+    assert await store.logged(1) == [one]
+    assert await store.logged(1, after=one.entry_id) == [two]
+    assert await store.logged(5, after=two.entry_id) == [three]
+    assert await store.logged(5, after=three.entry_id) == []
+    await store.drop_logged([one.entry_id, three.entry_id])
+    assert await store.logged(5) == [two]
+    assert await store.logged_count() == 1
+    await store.drop_logged([two.entry_id])
