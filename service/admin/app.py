@@ -5,11 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
-from starlette.responses import PlainTextResponse, Response
 
-from service.admin import bundles, experiments, items
+from service.admin import bundles, experiments, items, metrics
 from service.admin.parts import AdminParts
 from service.availability import availability
 from service.control import control_state
@@ -36,14 +33,9 @@ def create_admin_app(settings: Settings, metrics_directory: str) -> AuditedAcces
         lifespan=lambda app: _lifespan(app, settings),
     )
     add_error_handlers(app)
-    for resource in (bundles, experiments, items):
+    app.state.metrics_directory = metrics_directory
+    for resource in (bundles, experiments, items, metrics):
         app.include_router(resource.router)
-
-    @app.get("/metrics", response_class=PlainTextResponse)
-    def metrics() -> Response:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=metrics_directory)  # type: ignore[no-untyped-call]
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/health/live")
     def live() -> LiveAnswer:

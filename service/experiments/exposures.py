@@ -51,9 +51,17 @@ def entry(
         "user_id": user_id,
         "user_group": user_group,
         "stored_events": stored_events,
-        "attributes": attributes,
+        "attributes": orjson.Fragment(_json(attributes)),
         "timestamp": timestamp,
         "received": received,
     }
     exposed = b",".join([one.exposed for one in assigned])
     return b"".join((BEGINNING, exposed, b'],"answer":', answer, b",", orjson.dumps(about)[1:], b"\n"))
+
+
+def _json(attributes: Mapping[str, Any]) -> bytes:
+    """Nothing of what cannot be written, such as an integer beyond 64 bits: an exposure counts without."""
+    try:
+        return orjson.dumps(attributes)
+    except TypeError:
+        return b"{}"

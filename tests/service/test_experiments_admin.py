@@ -19,6 +19,7 @@ from service.experiments.declarations import Experiment
 from service.schemas import RecommendationRequest
 from service.security.keys import add_key
 from service.settings import Settings
+from tests.http_calls import call
 from tests.service.experiments.declared import METRICS
 from tests.service.test_processes import Service, eventually
 from tests.service.test_registry import rewritten
@@ -170,8 +171,10 @@ def test_over_the_command_line_it_reaches_every_worker(tiny_bundle: Path, tmp_pa
     with service.client(key=reader) as client:
         assert [one.name for one in client.experiments()] == ["diversity"]
         assert client.experiment("diversity").phases[1].weights == (2000, 8000)
+    assert 'intently_exposures_total{experiment="diversity",variant="diverse"}' in call(f"{service.admin}/metrics")
     assert said("stop", "diversity").startswith("diversity: stopped")
     eventually(lambda: set(variants()) == {None})
+    assert "diversity" not in call(f"{service.admin}/metrics"), "its series are gone"
     assert said("hold-out", "--share", "0.05") == "hold-out 0.05\n"
     assert said("list").splitlines()[-1] == "hold-out 0.05"
     assert said("delete", "diversity") == "diversity deleted\n"

@@ -116,6 +116,27 @@ def test_a_row_is_what_was_shown(tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.name.startswith(".")] == []
 
 
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        ('{"user_id": "u\\u0000x", "attributes": {"n": 1' + "0" * 30 + "}}", ("u\0x", "{}")),
+        ('{"user_id": "q\\u2028\\n", "attributes": {"x": NaN, "y": 1e400}}', ("q\u2028\n", '{"x":null,"y":null}')),
+        ('{"user_id": "d", "attributes": ' + '{"a":' * 150 + "1" + "}" * 151, ("d", '{"a":' * 150 + "1" + "}" * 150)),
+    ],
+    ids=["31 digits", "no numbers", "150 deep"],
+)
+def test_whatever_a_request_holds_can_be_written(tmp_path: Path, body: str, kept: tuple[str, str]) -> None:
+    """Else its whole batch would fail, or the writer at one line for ever."""
+    request = RecommendationRequest.model_validate_json(body)
+    user_id, attributes = request.user_id or "", request.attributes
+    line = entry(
+        b'{"recommendation_id":"r","items":[]}', Assignments(running(declaration())).assign(user_id), user_id=user_id,
+        user_group="new", stored_events=1, attributes=attributes, timestamp=NOON, received=NOON,
+    )  # fmt: skip
+    assert EventFiles(tmp_path).add_exposures([line], "1") == 1
+    assert rows(tmp_path, "user_id, attributes") == [kept]
+
+
 def test_erasure_and_retention_are_those_of_events(tmp_path: Path) -> None:
     """What was received until the erasure goes, of events and exposures; so do days."""
     files = EventFiles(tmp_path)

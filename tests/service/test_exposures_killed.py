@@ -6,6 +6,7 @@ import random
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -88,7 +89,7 @@ def test_no_exposure_of_a_delivered_answer_is_lost(
             os.kill(service.process.pid, signal.SIGKILL)
             if victims == "everything":
                 kill(workers)
-            time.sleep(0.3)  # without its supervisor a worker goes on answering
+            time.sleep(0.3)  # without its supervisor a worker goes on answering for a while
         kill(workers)
         service.process.communicate()
         delivered |= asking.delivered
@@ -111,7 +112,7 @@ def variant_of(service: Service) -> str | None:
 
 def kill(pids: list[int]) -> None:
     for pid in pids:
-        if Path(f"/proc/{pid}").exists():
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     eventually(lambda: not any(alive(pid) for pid in pids))
 
