@@ -18,6 +18,7 @@ from service.inference.allowed import Allowed
 from service.inference.cooccurrence import Bonus
 from service.inference.device import Device
 from service.inference.encoder import Encoding, Floats
+from service.inference.ranker import Context, Ranker
 from service.inference.recommender import Ranking, Recommender
 from service.inference.retrieval import set_threads
 from service.question import Answer, Question, Why
@@ -41,6 +42,10 @@ class Engine:
         self.created = datetime.fromisoformat(bundle.manifest.created).timestamp()
         self._threads = threads
         self._recommender = Recommender(bundle, threads=threads, device=device)
+        self._ranker: Ranker | None = None
+        if bundle.ranker is not None:
+            self._ranker = Ranker(bundle, self._recommender, threads=threads, device=device)
+        self._candidates = 0 if self._ranker is None else self._ranker.candidates
         self._popular = PopularItems(bundle.popularity)
         self._item_intents = self._recommender.reasons.intents_of_all()  # (V)
         self.bundle_id_json = orjson.dumps(bundle.bundle_id)
@@ -50,8 +55,14 @@ class Engine:
     def load(cls, path: Path, *, threads: int = 1, device: Device = "cpu") -> "Engine":
         """Open, check and warm up. Raises BundleError, ValueError."""
         engine = cls(open_bundle(path), threads=threads, device=device)
-        engine.recommend([Question(history=[engine.vocabulary.item_id(1)])], Stages(observed=False))
+        context = Context(1, {}, 0.0) if engine.reranks else None
+        engine.recommend([Question(history=[engine.vocabulary.item_id(1)], context=context)], Stages(observed=False))
         return engine
+
+    @property
+    def reranks(self) -> bool:
+        """Whether questions should come with a context."""
+        return self._ranker is not None
 
     def hide(self, item_ids: Iterable[str]) -> None:
         """These items are not available, all others are."""
@@ -105,7 +116,11 @@ class Engine:
         excluded, allowed = self._excluded(question), self._allowed(question)
 
         def ranked(first: Allowed | None, depth: int) -> Ranking:
-            return self._popular.rank(depth, excluded, allowed, first)
+            if self._ranker is None or first is not None:  # the places that were preferred stay in front
+                return self._popular.rank(depth, excluded, allowed, first)
+            found = self._popular.rank(max(depth, self._candidates), excluded, allowed)
+            nothing = np.zeros((1, self.manifest.intents.count), dtype=np.float32)
+            return self._ranked_anew([question], nothing, [found], depth)[0].first(depth)
 
         source, first = next(
             (source, first)
@@ -174,16 +189,31 @@ class Engine:
         excluded = [self._excluded(question) for question in questions]
         allowed = [self._allowed(question) for question in questions]
         depth = max(question.depth for question in questions)
-        rankings = recommender.rank(encoding.query_vectors, depth, excluded, allowed, bonuses)
+        rankings = recommender.rank(encoding.query_vectors, max(depth, self._candidates), excluded, allowed, bonuses)
+        rankings = self._ranked_anew(questions, encoding.intent_weights, rankings)
 
         def ranked_alone(number: int, depth: int) -> Ranking:
             one = slice(number, number + 1)
-            return recommender.rank(encoding.query_vectors[one], depth, excluded[one], allowed[one], bonuses[one])[0]
+            query_vectors, depth = encoding.query_vectors[one], max(depth, self._candidates)
+            found = recommender.rank(query_vectors, depth, excluded[one], allowed[one], bonuses[one])
+            return self._ranked_anew(questions[one], encoding.intent_weights[one], found, depth)[0]
 
         return [
             self._chosen(question, ranking.first(question.depth), partial(ranked_alone, number))
             for number, (question, ranking) in enumerate(zip(questions, rankings, strict=True))
         ]
+
+    def _ranked_anew(
+        self, questions: Sequence[Question], weights: Floats, rankings: list[Ranking], depth: int = 0
+    ) -> list[Ranking]:
+        """By the second stage where a question has a context: each list as deep as it would be alone, or `depth`."""
+        if self._ranker is None:
+            return rankings
+        contexts = {place: context for place, one in enumerate(questions) if (context := one.context) is not None}
+        asked = list(contexts)
+        cut = [rankings[place].first(max(questions[place].depth, self._candidates, depth)) for place in asked]
+        found = dict(zip(asked, self._ranker.rank(list(contexts.values()), weights[asked], cut), strict=True))
+        return [found.get(place, ranking) for place, ranking in enumerate(rankings)]
 
     def _chosen(self, question: Question, ranking: Ranking, deeper: Callable[[int], Ranking]) -> Ranking:
         if not question.varied:

@@ -13,7 +13,7 @@ from service.schemas import RecommendationRequest
 from service.store_errors import store_failed
 from service.stores.base import SequenceStore, StoreUnavailableError
 from service.telemetry import DropReason, exposures, exposures_dropped
-from service.timestamps import MICROSECONDS, parse_timestamp
+from service.timestamps import seconds
 
 SECONDS = 1.0  # an answer waits for its exposure
 
@@ -63,7 +63,6 @@ class Exposing:
         return "full" if self.full else None
 
     def _entry(self, shown: Shown, now: float) -> bytes:
-        said = shown.request.timestamp
         return entry(
             shown.answer,
             shown.assigned,
@@ -71,6 +70,6 @@ class Exposing:
             user_group=self.activity.group(shown.stored_events),
             stored_events=shown.stored_events,
             attributes=shown.request.attributes,
-            timestamp=now if said is None else parse_timestamp(said) / MICROSECONDS,
+            timestamp=seconds(shown.request.timestamp, now),
             received=now,
         )

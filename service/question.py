@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from service.inference.ranker import Context
 from service.inference.recommender import Ranking
 from service.schemas import Condition, IntentWeight, Source
 
@@ -30,6 +31,7 @@ class Question:
     last_intent: int | None = None  # known from an earlier answer
     category: str | None = None  # where to look without a history
     fallback: Sequence[Source] = FALLBACK  # in which order, then
+    context: Context | None = None  # for a bundle with a ranker; None: the first stage alone answers
 
     @property
     def depth(self) -> int:

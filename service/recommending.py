@@ -1,6 +1,7 @@
 """From requests to answers: stored sequences, the engine, the counters."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,7 @@ from service.dependencies import Histories
 from service.engine import Engine
 from service.experiments.assignment import Assigned, Assignments
 from service.exposing import Exposing, Shown
+from service.inference.ranker import Context
 from service.last_intents import LastIntents
 from service.question import Answer, Question
 from service.recent_intents import RecentIntents
@@ -19,6 +21,7 @@ from service.schemas import RecommendationRequest
 from service.shadow import Shadow
 from service.stores.base import SequenceStore
 from service.telemetry import RECOMMENDATIONS, UNDERFILLED, UNKNOWN_ITEMS, Stages
+from service.timestamps import seconds
 
 IN_LOOP = 64  # a larger batch would hold up other requests: it goes to a thread
 
@@ -103,7 +106,7 @@ class Recommending:
 
     async def _by_engine(self, engine: Engine, batch: "_Batch", places: Sequence[int]) -> list[bytes]:
         requests = [batch.requests[place] for place in places]
-        questions = [self._question(batch, place, engine) for place in places]
+        questions = self._questions(engine, batch, places)
         if len(questions) <= IN_LOOP:
             answers = engine.recommend(questions, batch.stages)
         else:
@@ -128,6 +131,15 @@ class Recommending:
                 for place, request, answer in zip(places, requests, answers, strict=True)
             ]
 
+    def _questions(self, engine: Engine, batch: "_Batch", places: Sequence[int]) -> list[Question]:
+        """With their contexts only where a ranker asks for them."""
+        questions = [self._question(batch, place, engine) for place in places]
+        if not (engine.reranks or (self._shadow is not None and self._shadow.reranks)):
+            return questions
+        now = time.time()
+        contexts = [batch.context(place, now) for place in places]
+        return [replace(one, context=context) for one, context in zip(questions, contexts, strict=True)]
+
     def _question(self, batch: "_Batch", place: int, engine: Engine) -> Question:
         request = batch.requests[place]
         user_id = request.user_id
@@ -150,6 +162,16 @@ class _Batch:
     degraded: str | None
     stages: Stages
     assigned: Mapping[int, tuple[Assigned, ...]] = field(default_factory=dict)  # by place of the request
+
+    def context(self, place: int, now: float) -> Context | None:
+        """What a ranker asks for; None where it is not known how active the user is, the store being away."""
+        request = self.requests[place]
+        when = seconds(request.timestamp, now)
+        if request.user_id is None:
+            return Context(len(request.history or ()), request.attributes, when)
+        if self.degraded is not None:
+            return None
+        return Context(len(self.stored[request.user_id]), request.attributes, when)
 
 
 def _question(request: RecommendationRequest, stored: list[str], last_intent: int | None) -> Question:

@@ -22,6 +22,12 @@ class Shadow:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
         self._working: asyncio.Future[None] | None = None
 
+    @property
+    def reranks(self) -> bool:
+        """Whether questions should come with a context, for the shadow's sake."""
+        found = self._registry.shadow()
+        return found is not None and found[0].reranks
+
     def compare(self, questions: Sequence[Question], answers: Sequence[Answer], engine: Engine) -> None:
         """Compare a sample of what `engine` answered, later; returns at once."""
         found = self._registry.shadow()

@@ -41,7 +41,7 @@ class Blended:
 
 
 class NoGainError(ValueError):
-    """No weight ranks better than none."""
+    """What was to be added does not rank better."""
 
 
 def blend(path: Path, data: Path, root: Path, progress: Callable[[str], None] = lambda _: None) -> Blended:
@@ -51,8 +51,9 @@ def blend(path: Path, data: Path, root: Path, progress: Callable[[str], None] = 
     """
     dataset = load_prepared(data)
     bundle = open_for(path, dataset)
-    if bundle.manifest.blend is not None:
-        raise ValueError(f"{bundle.bundle_id} has a blend already: take {bundle.manifest.parent}")
+    for name, there in (("blend", bundle.manifest.blend), ("ranker", bundle.manifest.ranker)):
+        if there is not None:  # a ranker was trained on scores without the blend
+            raise ValueError(f"{bundle.bundle_id} has a {name} already: take {bundle.manifest.parent}")
     training = training_sequences(dataset)
     neighbours = strongest_neighbours(training, len(dataset.item_ids), KEPT)
     tried = _tried(bundle, neighbours, held_out(dataset, "validation"), dataset, progress)

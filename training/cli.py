@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from training.cli_data import prepare_command, synthesize_command
+from training.cli_ranker import ranker_command
 
 # Waiting OpenMP threads sleep. Spinning ones starve each other where cores are shared.
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command("prepare")(prepare_command)
 app.command("synthesize")(synthesize_command)
+app.command("ranker")(ranker_command)
 
 
 class Protocol(StrEnum):

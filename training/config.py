@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,6 +13,7 @@ from models.methods.base import METHODS, NextItemLoss, Objective
 from training.intent_gate import IntentGate
 
 BUILT_IN = Path(__file__).parent / "configs"
+Config = TypeVar("Config", bound=BaseModel)
 
 
 class ConfigError(ValueError):
@@ -82,23 +83,28 @@ class TrainingConfig(BaseModel):
         The file's block `datasets` holds what differs for a dataset, by its name; `settings` such as
         "options.num_intents=64" come last.
         """
-        path = Path(source)
-        if not path.is_file():
-            path = BUILT_IN / f"{source}.yaml"
-        if not path.is_file():
-            known = ", ".join(
-                sorted(str(found.relative_to(BUILT_IN).with_suffix("")) for found in BUILT_IN.rglob("*.yaml"))
-            )
-            raise ConfigError(f"{source} is neither a file nor a built-in configuration ({known})")
-        try:
-            content = yaml.safe_load(path.read_text())
-            by_dataset = content.pop("datasets", {}) if isinstance(content, dict) else {}
-            content = _merged(content, by_dataset.get(dataset, {}))
-            for setting in settings:
-                content = _merged(content, _nested(setting))
-            return cls.model_validate(content)
-        except (ValidationError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path}: {error}") from error
+        return load_config(cls, source, BUILT_IN, dataset=dataset, settings=settings)
+
+
+def load_config(
+    model: type[Config], source: str, built_in: Path, *, dataset: str | None = None, settings: Sequence[str] = ()
+) -> Config:
+    """A YAML file, or one of a folder by its name, as TrainingConfig.load reads it. Raises ConfigError."""
+    path = Path(source)
+    if not path.is_file():
+        path = built_in / f"{source}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(str(one.relative_to(built_in).with_suffix("")) for one in built_in.rglob("*.yaml")))
+        raise ConfigError(f"{source} is neither a file nor a built-in configuration ({known})")
+    try:
+        content = yaml.safe_load(path.read_text())
+        by_dataset = content.pop("datasets", {}) if isinstance(content, dict) else {}
+        content = _merged(content, by_dataset.get(dataset, {}))
+        for setting in settings:
+            content = _merged(content, _nested(setting))
+        return model.model_validate(content)
+    except (ValidationError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def _merged(below: Any, above: Any) -> Any:

@@ -31,8 +31,9 @@ POPULARITY = "popularity.npy"
 INTENTS = "intents.json"
 TOPK = "topk.onnx"
 COOCCURRENCE = "cooccurrence.npz"
+RANKER = "ranker.onnx"
 FILES = frozenset({ENCODER, ITEM_INDEX, INTENT_INDEX, VOCABULARY, ITEMS, POPULARITY, INTENTS})
-OPTIONAL = frozenset({TOPK, COOCCURRENCE})
+OPTIONAL = frozenset({TOPK, COOCCURRENCE, RANKER})
 MANIFEST_LIMIT = 4 << 20  # bytes; a manifest is a few KiB
 
 
@@ -56,6 +57,7 @@ class Bundle:
     intents: list[IntentDescription]
     topk: bytes | None  # a catalogue too large for exact scoring has none
     cooccurrence: bytes | None  # there if the manifest has a blend
+    ranker: bytes | None  # there if the manifest has a second stage
 
 
 def write_bundle(root: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
@@ -68,7 +70,8 @@ def write_bundle(root: Path, manifest: Mapping[str, Any], files: Mapping[str, by
         raise ValueError(f"a bundle holds {sorted(FILES)}, got {sorted(files)}")
     digests = {name: FileDigest(size=len(data), sha256=_sha256(data)) for name, data in sorted(files.items())}
     checked = Manifest(**manifest, files=digests)
-    manifest_json = checked.model_dump_json(indent=1).encode()
+    absent = {"ranker"} if checked.ranker is None else set()  # readers from before it take what does not have it
+    manifest_json = checked.model_dump_json(indent=1, exclude=absent).encode()
     target = root / f"{checked.name}-{manifest_digits(manifest_json)}"
     root.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=root))
@@ -117,6 +120,7 @@ def open_bundle(path: Path) -> Bundle:
         intents=intents,
         topk=files.get(TOPK),
         cooccurrence=files.get(COOCCURRENCE),
+        ranker=files.get(RANKER),
     )
 
 
@@ -168,6 +172,8 @@ def read_manifest(path: Path) -> Manifest:
         raise BundleError(f"{path.name}: a bundle holds {sorted(FILES)}, the manifest names {sorted(manifest.files)}")
     if (manifest.blend is None) != (COOCCURRENCE not in manifest.files):
         raise BundleError(f"{path.name}: {COOCCURRENCE} and the manifest's blend belong together")
+    if (manifest.ranker is None) != (RANKER not in manifest.files):
+        raise BundleError(f"{path.name}: {RANKER} and the manifest's ranker belong together")
     return manifest
 
 

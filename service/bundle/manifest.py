@@ -38,6 +38,22 @@ class Blend(_Strict):
     decay: float = Field(gt=0, le=1, description="from one item of the history to the one before")
 
 
+class SecondStage(_Strict):
+    """What `ranker.onnx` is asked, what is made of its answers, and how it did on the day that was held out."""
+
+    candidates: int = Field(ge=1, description="of the first stage's best, how many are ranked anew")
+    conversion_value: float = Field(ge=0, description="clicks that a conversion is worth")
+    activity_thresholds: list[int] = Field(description="most stored events of each user group but the last")
+    attributes: dict[str, list[str]] = Field(default={}, description="attribute of requests -> values told apart")
+    clusters: int = Field(ge=0, description="of users, at the gates; 0: the gates see the user alone")
+    exposures: int = Field(ge=0, description="lists it was trained and validated on")
+    whole_histories: float = Field(ge=0, le=1, description="share of lists whose user's events the log held all")
+    position_weights: list[float] = Field(default=[], description="chance that a place is looked at, over the first's")
+    metrics: dict[str, dict[str, float]] = Field(default={}, description="user group -> metric, last day")
+    cluster_shares: dict[str, list[float]] = Field(default={}, description="user group -> share in each cluster")
+    config: dict[str, Any] = Field(default={}, description="the ranker's configuration")
+
+
 class Manifest(_Strict):
     """`manifest.json`. Its SHA-256 is the tail of the bundle id, so nothing can be altered unseen."""
 
@@ -59,6 +75,7 @@ class Manifest(_Strict):
     config: dict[str, Any] = Field(default={}, description="the training configuration")
     data_fingerprint: str
     blend: Blend | None = None
+    ranker: SecondStage | None = None
     parent: str | None = Field(default=None, description="the bundle this one was made of")
     files: dict[str, FileDigest]
 

@@ -32,6 +32,16 @@ class Reasons:
         found: NDArray[np.int64] = (scores + np.log(np.maximum(weights, np.finfo(np.float32).tiny))).argmax(axis=1)
         return found
 
+    def matches(self, weights: Floats, owners: Rows, rows: Rows) -> Floats:
+        """How much of p(intent | item), all intents alike likely, meets the intent weights of the item's owner.
+
+        Weights (B, K), and for each of N items its owner among the B and its row -> sums over the intents, (N).
+        """
+        scores = self._items.vectors_of(rows) @ self._prototypes.T - self._log_totals
+        likely = np.exp(scores - scores.max(axis=1, keepdims=True))
+        found: Floats = np.einsum("nk,nk->n", weights[owners], likely) / likely.sum(axis=1)
+        return found
+
     def nearest(self, history: Rows, rows: Rows, count: int) -> Rows:
         """For each of N items the `count` different rows of the history with the largest cosine, best first."""
         seen = np.unique(history)
