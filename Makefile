@@ -6,7 +6,7 @@ RESULTS := benchmarks/results
 DATASET ?= beauty
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-assignment bench-exposures reproduce render clean
+.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-assignment bench-exposures bench-ranker reproduce render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ bench-assignment: $(BIN)/.installed  ## Microseconds a request that it takes to 
 
 bench-exposures: $(BIN)/.installed-bench  ## Requests a second with an experiment and its exposures, and without (needs wrk; run it alone).
 	$(BIN)/python benchmarks/exposure_cost.py
+
+bench-ranker: $(BIN)/.installed  ## ELCRec section 5 on planted users: B against B+ELCM by user group, ten seeds (half an hour).
+	$(BIN)/python benchmarks/ranker.py
 
 reproduce: $(BIN)/.installed  ## The papers' tables on DATASET=beauty|sports|toys|yelp|ml-1m|beauty-54k: a queue of hours that can be stopped.
 	$(BIN)/python benchmarks/reproduce.py $(DATASET)

@@ -11,6 +11,7 @@ from blends import blends
 from chaos_table import chaos
 from experiment_table import experiment_levels
 from intents import intents
+from ranker_table import ranker
 from reproduction import is_temporal, reproduction
 from serving_table import serving
 from store_table import stores
@@ -45,6 +46,7 @@ def main() -> None:
     parts += [found] if (found := chaos(lines)) else []
     parts.append(stores(lines))
     parts += [found] if (found := experiment_levels(lines)) else []
+    parts += [found] if (found := ranker(lines)) else []
     refused = [line for line in lines if "failures" in line.get("metrics", {})]
     if refused:
         parts.append(REFUSALS + "\n".join(f"- {tried(line)}" for line in newest(refused, by=("method",))))

@@ -13,7 +13,7 @@ from service.schemas import RecommendationRequest
 from service.store_errors import store_failed
 from service.stores.base import SequenceStore, StoreUnavailableError
 from service.telemetry import DropReason, exposures, exposures_dropped
-from service.timestamps import seconds
+from service.timestamps import moment
 
 SECONDS = 1.0  # an answer waits for its exposure
 
@@ -70,6 +70,6 @@ class Exposing:
             user_group=self.activity.group(shown.stored_events),
             stored_events=shown.stored_events,
             attributes=shown.request.attributes,
-            timestamp=seconds(shown.request.timestamp, now),
+            timestamp=moment(shown.request.timestamp, now),
             received=now,
         )

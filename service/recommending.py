@@ -21,7 +21,7 @@ from service.schemas import RecommendationRequest
 from service.shadow import Shadow
 from service.stores.base import SequenceStore
 from service.telemetry import RECOMMENDATIONS, UNDERFILLED, UNKNOWN_ITEMS, Stages
-from service.timestamps import seconds
+from service.timestamps import moment
 
 IN_LOOP = 64  # a larger batch would hold up other requests: it goes to a thread
 
@@ -166,7 +166,7 @@ class _Batch:
     def context(self, place: int, now: float) -> Context | None:
         """What a ranker asks for; None where it is not known how active the user is, the store being away."""
         request = self.requests[place]
-        when = seconds(request.timestamp, now)
+        when = moment(request.timestamp, now)
         if request.user_id is None:
             return Context(len(request.history or ()), request.attributes, when)
         if self.degraded is not None:

@@ -46,6 +46,6 @@ def check_time(value: float | str, tolerance: float) -> None:
         raise TimestampError("timestamp lies ahead of the server's clock")
 
 
-def seconds(said: float | str | None, now: float) -> float:
+def moment(said: float | str | None, now: float) -> float:
     """Unix seconds of what a request says, or now where it says nothing. Raises ValueError."""
     return now if said is None else parse_timestamp(said) / MICROSECONDS
