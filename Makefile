@@ -6,7 +6,7 @@ RESULTS := benchmarks/results
 DATASET ?= beauty
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-assignment bench-exposures bench-ranker reproduce render clean
+.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-ranker reproduce render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ bench-refusals: $(BIN)/.installed-dev  ## Both ports against their OpenAPI docum
 
 bench-experiments: $(BIN)/.installed  ## 4,000 simulated A/A tests and planted effects (three minutes).
 	$(BIN)/python benchmarks/experiment_levels.py
+
+bench-experiment-report: $(BIN)/.installed  ## Seconds and memory of a report of 1,000,000 exposures and 100,000 outcomes (run it alone).
+	$(BIN)/python benchmarks/experiment_report.py
 
 bench-assignment: $(BIN)/.installed  ## Microseconds a request that it takes to find a user's variants.
 	$(BIN)/python benchmarks/assignment_cost.py

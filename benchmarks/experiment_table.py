@@ -1,4 +1,4 @@
-"""What the statistics of experiments promise beside what was measured, as a table."""
+"""What the statistics of experiments promise beside what was measured, and what a report costs, as tables."""
 
 from typing import Any
 
@@ -26,6 +26,24 @@ def experiment_levels(lines: list[Line]) -> str | None:
         rows.append(row(name, planted, *cells, f"{line['users']:,}", f"{line['runs']:,}"))
     commands = sorted({line["command"] for line in found.values()})
     return "\n\n".join(["## Levels of the statistics", WORDS, "\n".join(rows), f"Command: `{'`, `'.join(commands)}`."])
+
+
+def experiment_report(lines: list[Line]) -> str | None:
+    """Every run of the newest measurement; None before there is one."""
+    found = [line for line in lines if line["kind"] == "experiment" and "asked_seconds" in line]
+    if not found:
+        return None
+    newest = {line["run"]: line for line in found}
+    rows = header(("run", "exposures", "outcomes", "files", "seconds", "asked", "peak memory"))
+    for line in newest.values():
+        counts = (f"{line[name]:,}" for name in ("exposures", "outcomes", "files"))
+        metrics, most = line["metrics"], f"< {line['asked_seconds']:g} s"
+        cells = (f"{metrics['seconds']:.2f}", most, f"{metrics['peak_memory_mb']:.0f} MB")
+        rows.append(row(str(line["run"]), *counts, *cells))
+    words = "`make bench-experiment-report`: from Parquet files of an hour each to the last number, at the planned end"
+    machine = newest[max(newest)]["machine"]
+    where = f"({machine['cpu']}, {machine['cores']} cores); five metrics, five user groups, 14 days."
+    return "\n\n".join(["## Report of an experiment", f"{words} {where}", "\n".join(rows)])
 
 
 def asked(line: Line) -> str:

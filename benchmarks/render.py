@@ -9,7 +9,7 @@ from typing import Any
 
 from blends import blends
 from chaos_table import chaos
-from experiment_table import experiment_levels
+from experiment_table import experiment_levels, experiment_report
 from intents import intents
 from ranker_table import ranker
 from reproduction import is_temporal, reproduction
@@ -46,6 +46,7 @@ def main() -> None:
     parts += [found] if (found := chaos(lines)) else []
     parts.append(stores(lines))
     parts += [found] if (found := experiment_levels(lines)) else []
+    parts += [found] if (found := experiment_report(lines)) else []
     parts += [found] if (found := ranker(lines)) else []
     refused = [line for line in lines if "failures" in line.get("metrics", {})]
     if refused:

@@ -18,6 +18,7 @@ from service.dependencies import Parts
 from service.error_answers import add_error_handlers, documented
 from service.events import EventIntake
 from service.experiments.activity import Activity
+from service.experiments.report.keeper import Reports
 from service.exposing import Exposing
 from service.last_intents import LastIntents
 from service.middleware import Guard
@@ -91,7 +92,9 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
         recommending.answer, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline
     )
     control = control_state(store)
-    app.state.parts = Parts(registry, store, intake, recommending.answer, batches, control, last_intents)
+    app.state.parts = Parts(
+        registry, store, intake, recommending.answer, batches, control, last_intents, Reports(settings.events)
+    )
     unavailable = availability(store)
 
     async def follow() -> None:

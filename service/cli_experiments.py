@@ -1,4 +1,4 @@
-"""`intently-serve experiments`: declare, start, widen and stop A/B experiments over the admin port."""
+"""`intently-serve experiments`: declare, start, widen, stop and judge A/B experiments."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +10,19 @@ import typer
 if TYPE_CHECKING:
     from service.admin_client import AdminClient
     from service.experiments.declarations import Experiment
+    from service.experiments.report.contents import Report
 
-app = typer.Typer(help="A/B experiments, over the admin port of a running service.", no_args_is_help=True)
+app = typer.Typer(help="A/B experiments of a running service.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The experiment's name.")]
 Share = Annotated[float, typer.Option("--share", help="Of the layer's users, 0.0001 to 1.")]
 Admin = Annotated[str, typer.Option("--admin", help="URL of the admin port.")]
 Key = Annotated[
-    Path | None, typer.Option("--key", exists=True, dir_okay=False, help="A file that holds an API key of scope admin.")
+    Path | None,
+    typer.Option(
+        "--key", exists=True, dir_okay=False, help="A file that holds an API key of scope admin (report: read)."
+    ),
 ]
+LONG = 120.0  # seconds, for a report
 ADMIN = "http://127.0.0.1:8001"
 
 
@@ -115,6 +120,40 @@ def stop(name: Name, admin: Admin = ADMIN, key: Key = None) -> None:
 
 
 @app.command()
+def report(
+    name: Name,
+    url: Annotated[str, typer.Option("--url", help="URL of the public port.")] = "http://127.0.0.1:8000",
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events", exists=True, file_okay=False, help="Build it here, from this event log (asks --admin)."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON in place of Markdown.")] = False,
+    plots: Annotated[Path | None, typer.Option("--plots", help="Write pictures (SVG) into this directory.")] = None,
+    admin: Admin = ADMIN,
+    key: Key = None,
+) -> None:
+    """How an experiment stands: uplifts, intervals, sample ratio, and what to do.
+
+    \b
+    intently-serve experiments report blend --plots plots
+    intently-serve experiments report blend --events /events --json
+    """
+    from service.experiments.report.markdown import as_markdown
+
+    found = _asked_report(name, url, key) if events is None else _built_report(name, events, admin, key)
+    if plots is not None:
+        try:
+            from service.experiments.report.plots import draw
+        except ImportError as error:
+            raise _refused(f"missing {error.name}: pip install 'intently[experiments]'") from error
+        for file in draw(found, plots):
+            typer.echo(f"wrote {file}", err=True)
+    typer.echo(found.model_dump_json(indent=2) if as_json else as_markdown(found), nl=as_json)
+
+
+@app.command()
 def delete(name: Name, admin: Admin = ADMIN, key: Key = None) -> None:
     """Forget a draft or a stopped experiment; its exposures stay in their files."""
     with _asking(admin, key) as client:
@@ -133,19 +172,53 @@ def hold_out(
         typer.echo(f"hold-out {client.hold_out(share).share:g}")
 
 
+def _asked_report(name: str, url: str, key: Path | None) -> "Report":
+    with _refusing():
+        from service.client import Client
+
+        with Client(url, key=_secret(key), timeout=LONG) as client:
+            return client.report(name)
+
+
+def _built_report(name: str, events: Path, admin: str, key: Path | None) -> "Report":
+    import duckdb
+
+    from service.errors import ConflictError
+    from service.experiments.exposures import EXPOSURES
+    from service.experiments.report.building import build_report
+
+    with _asking(admin, key) as client:
+        experiment = client.experiment(name)
+    try:
+        return build_report(experiment, events / EXPOSURES, events)
+    except (ConflictError, duckdb.Error, OSError) as error:
+        raise _refused(str(error)) from error
+
+
 @contextmanager
 def _asking(admin: str, key: Path | None) -> Iterator["AdminClient"]:
+    with _refusing():
+        from service.admin_client import AdminClient
+
+        with AdminClient(admin, key=_secret(key)) as client:
+            yield client
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
     """A refusal becomes one sentence and exit code 1."""
     try:
-        from service.admin_client import AdminClient
         from service.client import ClientError
     except ImportError as error:
         raise _refused(f"missing {error.name}: pip install 'intently[service,client,cpu]' (or gpu)") from error
     try:
-        with AdminClient(admin, key=key.read_text(encoding="utf-8").strip() if key else None) as client:
-            yield client
+        yield
     except ClientError as error:
         raise _refused(str(error)) from error
+
+
+def _secret(key: Path | None) -> str | None:
+    return key.read_text(encoding="utf-8").strip() if key else None
 
 
 def _refused(why: str) -> typer.Exit:

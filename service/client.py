@@ -14,6 +14,7 @@ import httpx2 as httpx
 from pydantic import BaseModel, ValidationError
 
 from service.experiments.answers import ExperimentAnswer, ExperimentsAnswer
+from service.experiments.report.contents import Report
 from service.schemas import (
     BatchAnswer,
     BatchRequest,
@@ -169,6 +170,10 @@ class Client:
     def experiment(self, name: str) -> ExperimentAnswer:
         """One experiment."""
         return self._get(f"/v1/experiments/{quoted(name)}", ExperimentAnswer)
+
+    def report(self, name: str) -> Report:
+        """How an experiment stands; it may take seconds."""
+        return self._get(f"/v1/experiments/{quoted(name)}/report", Report)
 
     def ready(self) -> ReadyAnswer:
         """Which bundle answers, and whether the store does."""

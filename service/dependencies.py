@@ -11,6 +11,7 @@ from service.control import Control
 from service.engine import Engine
 from service.errors import StoreDownError
 from service.events import EventIntake
+from service.experiments.report.keeper import Reports
 from service.last_intents import LastIntents
 from service.registry import Registry
 from service.schemas import RecommendationRequest
@@ -39,6 +40,7 @@ class Parts:
     batches: MicroBatches[RecommendationRequest, bytes]  # the same for requests that come one by one
     control: SharedDocument[Control]
     last_intents: LastIntents
+    reports: Reports
 
 
 async def parts(request: Request) -> Parts:  # async, like `engine`: FastAPI sends others to a thread, per request

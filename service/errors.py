@@ -16,6 +16,7 @@ ServiceError
 |- ConflictError         409 conflict
 |- BundleRefusedError    409 bundle_refused
 |- NotReadyError         503 not_ready
+|- LogUnreadableError    503 log_unreadable
 |- OverloadedError       503 overloaded
 `- StoreDownError        503 store_unavailable
 """
@@ -158,6 +159,13 @@ class NotReadyError(ServiceError):
 
     status = 503
     code = "not_ready"
+
+
+class LogUnreadableError(ServiceError):
+    """Files of the event log cannot be read now."""
+
+    status = 503
+    code = "log_unreadable"
 
 
 class OverloadedError(ServiceError):

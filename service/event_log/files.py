@@ -14,7 +14,7 @@ import orjson
 
 from service.bundle.files import sync
 from service.event_log.entries import Erasure, LoggedEvent
-from service.experiments.exposures import ROWS
+from service.experiments.exposures import EXPOSURES, ROWS
 
 COLUMNS = {
     "event_id": "VARCHAR",
@@ -28,7 +28,6 @@ COLUMNS = {
 }
 TYPES = "{" + ", ".join(f"{name}: '{kind}'" for name, kind in COLUMNS.items()) + "}"
 UNFINISHED = ".writing-"
-EXPOSURES = "exposures"
 DAYS = ("day=*", f"{EXPOSURES}/experiment=*/day=*")
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.experiments.activity import UserGroup
+from service.experiments.columns import COLUMNS
 from service.experiments.hashing import BUCKETS, HASH_VERSION
 from service.experiments.statistics.declarations import MetricDeclaration, MetricsDeclaration
 from service.fields import Identifier, K, Number, Scalar, Whole
@@ -86,12 +87,19 @@ class Declaration(_Declared):
         if len(set(listed)) != len(listed) or len(listed) > MOST_TESTERS:
             raise ValueError(f"a tester is listed once, and at most {MOST_TESTERS} are; found {len(listed)}")
         MetricsDeclaration(metrics=self.metrics)
+        _check_columns(self.metrics)
         return self
 
     def settings(self) -> set[str]:
         """What its variants set: options, and `bundle_id`."""
         options = {name for variant in self.variants for name in variant.options.given()}
         return options | ({"bundle_id"} if any(variant.bundle_id for variant in self.variants) else set())
+
+
+def _check_columns(metrics: tuple[MetricDeclaration, ...]) -> None:
+    wanted = {column for one in metrics for column in (one.numerator, one.denominator) if column is not None}
+    if unknown := sorted(wanted - set(COLUMNS)):
+        raise ValueError(f"metrics count {', '.join(COLUMNS)}; found {', '.join(unknown)}")
 
 
 def check_weights(weights: tuple[int, ...]) -> None:

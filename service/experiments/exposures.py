@@ -11,6 +11,7 @@ import orjson
 from service.experiments.activity import UserGroup
 from service.experiments.assignment import Assigned
 
+EXPOSURES = "exposures"  # the directory below the event log's
 BEGINNING = b'{"exposed":['  # by which entries are told from those of events
 _STRUCTS = {
     "exposed": "STRUCT(experiment VARCHAR, phase INTEGER, variant VARCHAR, tester BOOLEAN)[]",

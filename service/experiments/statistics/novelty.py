@@ -35,7 +35,7 @@ class Trend:
 
 def day_columns(metric: Metric, days: Sequence[int]) -> tuple[str, ...]:
     """The columns that the moments of `daily_effects` need: a user's totals of each day, 0 where they did not come."""
-    return tuple(on_day(column, day) for day in days for column in _columns(metric))
+    return tuple(on_day(column, day) for day in days for column in columns_a_day(metric))
 
 
 def daily_effects(metric: Metric, control: Moments, treatment: Moments, days: Sequence[int]) -> DailyEffects:
@@ -52,6 +52,8 @@ def trend(effects: DailyEffects, *, level: float = 0.95) -> Trend:
     """Weighted least squares over days; its error, and whether days differ at all (Wald), from the whole covariance."""
     if len(effects.days) < 3:
         raise TooLittleDataError(f"a trend needs three days, found {len(effects.days)}")
+    if np.linalg.matrix_rank(effects.covariance) < len(effects.days):
+        raise TooLittleDataError("a trend needs days that vary, each of its own")
     weights = 1 / np.diag(effects.covariance)
     centred = np.array(effects.days) - np.average(effects.days, weights=weights)
     shares = weights * centred / (weights @ centred**2)
@@ -69,12 +71,13 @@ def _differing(effects: DailyEffects) -> float:
 
 def _logarithms(metric: Metric, moments: Moments, days: Sequence[int]) -> tuple[Floats, Floats]:
     """Values (D) and covariance (D, D) of one variant's days."""
-    found = [linear(moments, tuple(on_day(column, day) for column in _columns(metric))) for day in days]
+    found = [linear(moments, tuple(on_day(column, day) for column in columns_a_day(metric))) for day in days]
     if any(one.value <= 0 for one in found):
         raise TooLittleDataError(f"{metric.name} is not above 0 on every one of days {list(days)}")
     gradients = np.array([one.weights / one.value for one in found])  # (D, C)
     return np.array([log(one.value) for one in found]), gradients @ moments.covariances @ gradients.T / moments.users
 
 
-def _columns(metric: Metric) -> tuple[str, ...]:
+def columns_a_day(metric: Metric) -> tuple[str, str]:
+    """What it counts among those who came on a day."""
     return metric.top, metric.denominator or ACTIVE

@@ -1,0 +1,59 @@
+"""Exposure files and event files as the service writes them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from service.event_log.entries import LoggedEvent
+from service.event_log.files import EventFiles
+from service.experiments.declarations import Experiment
+from tests.service.experiments.declared import NOW, declaration, running
+
+DAY = 86_400.0
+Row = dict[str, Any]
+METRICS = [
+    {"name": "pvctr", "kind": "ratio", "numerator": "clicks", "denominator": "page_views"},
+    {"name": "uvctr", "kind": "proportion", "numerator": "clicks"},
+    {"name": "vv", "kind": "mean", "numerator": "page_views"},
+]
+
+
+def started(days: int = 3, **more: Any) -> Experiment:
+    """Half and half, from NOW on, an hour for outcomes to come."""
+    declared = declaration(**{"days": days, "metrics": METRICS, "attribution_seconds": 3600.0} | more)
+    return running(declared)[0]
+
+
+def exposure(user: str, variant: str, at: float, **more: Any) -> Row:
+    """`at`: seconds after NOW."""
+    identity = {"recommendation_id": f"{user}@{at}", "user_id": user, "variant": variant, "experiment": "blend"}
+    state = {"phase": 1, "tester": False, "user_group": "new", "stored_events": 3, "attributes": {}}
+    answer = {"bundle_id": "b", "source": "model", "items": [{"item_id": "i", "score": 1.0}]}
+    times = {"timestamp": NOW + at, "received": NOW + at}
+    return identity | state | answer | times | more
+
+
+def outcome(shown: Row, after: float = 60.0, type: str = "click", **more: Any) -> LoggedEvent:  # noqa: A002
+    """An event on what was shown, so many seconds later."""
+    at = shown["timestamp"] + after
+    fields: Row = {"user_id": shown["user_id"], "item_id": "i", "type": type, "timestamp": at, "value": None}
+    fields |= {"event_id": f"{shown['recommendation_id']} {type} {after}", "received": at}
+    return LoggedEvent(**{**fields, "recommendation_id": shown["recommendation_id"], **more})
+
+
+def write(directory: Path, exposures: Iterable[Row], events: Iterable[LoggedEvent] = (), name: str = "1") -> Path:
+    """One file an experiment and day, and one a day of events, all called `name`."""
+    files = EventFiles(directory)
+    files.add_exposures([_entry(row) for row in exposures], name)
+    files.add(list(events), name)
+    return directory
+
+
+def _entry(row: Row) -> bytes:
+    """As it lies in the buffer."""
+    assigned = {name: row[name] for name in ("experiment", "phase", "variant", "tester")}
+    answer = {name: row[name] for name in ("recommendation_id", "items", "bundle_id", "source")}
+    rest = {name: it for name, it in row.items() if name not in assigned and name not in answer}
+    return orjson.dumps({"exposed": [assigned], "answer": answer, **rest}) + b"\n"

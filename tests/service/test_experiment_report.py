@@ -1,0 +1,129 @@
+"""Reports over HTTP and from the command line."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from service.app import create_app
+from service.cli import app as cli
+from service.control import Control, control_state
+from service.experiments.declarations import Experiment
+from service.experiments.report import building, keeper
+from service.experiments.report.contents import Report
+from service.experiments.report.keeper import Reports
+from service.settings import Settings
+from service.stores.opening import open_store
+from tests.service.experiments.declared import declaration, running
+from tests.service.experiments.logged import exposure, outcome, write
+
+PATH = "/v1/experiments/blend/report"
+
+
+def settings(bundle: Path, tmp_path: Path, **more: Any) -> Settings:
+    return Settings(bundle=bundle, store=f"sqlite:///{tmp_path}/store.sqlite3", **more)
+
+
+def decide(url: str, control: Control) -> None:
+    """Write the control state into a store."""
+
+    async def write_it() -> None:
+        store = open_store(url)
+        await control_state(store).change(lambda before: control.model_copy(update={"version": before.version + 1}))
+        await store.close()
+
+    asyncio.run(write_it())
+
+
+@pytest.fixture
+def client(tiny_bundle: Path, tmp_path: Path) -> Iterator[TestClient]:
+    """An experiment that runs, one that is a draft, and the log of one list that was shown and clicked."""
+    shown = exposure("ann", "control", 5)
+    events = write(tmp_path / "events", [shown, exposure("bob", "treatment", 6)], [outcome(shown)])
+    its = settings(tiny_bundle, tmp_path, events=events)
+    draft = Experiment(**dict(declaration("draft")))
+    decide(its.store, Control(experiments=(*running(declaration()), draft)))
+    with TestClient(create_app(its)) as client:
+        yield client
+
+
+def test_a_report_as_json_and_markdown(client: TestClient) -> None:
+    """Both are of the same experiment; salts and testers are nobody's business."""
+    answer = client.get(PATH)
+    assert answer.status_code == 200
+    found = Report.model_validate_json(answer.content)
+    assert [(one.users, one.clicks) for one in found.variants] == [(1, 1), (1, 0)]
+    assert "salt" not in answer.text
+    text = client.get(PATH, params={"format": "markdown"})
+    assert text.headers["content-type"].startswith("text/markdown")
+    assert text.text.startswith("# Experiment blend, phase 1\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/v1/experiments/nothing/report", 404, "unknown_experiment"),
+        ("/v1/experiments/draft/report", 409, "conflict"),
+        (f"{PATH}?format=pdf", 422, "invalid_request"),
+    ],
+)
+def test_what_cannot_be_reported(client: TestClient, path: str, status: int, code: str) -> None:
+    """In the one shape of errors."""
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+def test_without_an_event_log_there_is_no_report(tiny_bundle: Path, tmp_path: Path) -> None:
+    """It says what to do."""
+    its = settings(tiny_bundle, tmp_path)
+    decide(its.store, Control(experiments=running(declaration())))
+    with TestClient(create_app(its)) as client:
+        answer = client.get(PATH)
+    assert (answer.status_code, "--events" in answer.json()["error"]["message"]) == (409, True)
+
+
+def test_files_that_cannot_be_read_are_a_503(client: TestClient, tmp_path: Path) -> None:
+    """The paths are for the log."""
+    [file] = (tmp_path / "events").glob("exposures/*/*/1.parquet")
+    file.write_bytes(b"no parquet")
+    answer = client.get(PATH)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "log_unreadable")
+    assert str(tmp_path) not in answer.text
+
+
+async def test_one_report_is_built_at_a_time_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten who ask at once get one report; of two experiments the second waits; a changed experiment is built anew."""
+    built, busy, build = [], threading.Lock(), building.build_report
+
+    def watched(experiment: Experiment, *rest: Any, **more: Any) -> Report:
+        assert busy.acquire(blocking=False)
+        built.append(experiment.name)
+        try:
+            return build(experiment, *rest, **more)
+        finally:
+            busy.release()
+
+    monkeypatch.setattr(building, "build_report", watched)
+    one, two = running(declaration(), declaration("other", layer="second", description="."))
+    reports = Reports(tmp_path)
+    found = await asyncio.gather(*[reports.of(one) for _ in range(10)], reports.of(two))
+    assert built == ["blend", "other"]
+    assert len({id(report) for report in found}) == 2
+    await reports.of(one.model_copy(update={"state": "stopped"}))
+    assert built == ["blend", "other", "blend"]
+    monkeypatch.setattr(keeper, "KEPT_SECONDS", 0.0)
+    await reports.of(two)
+    await reports.of(one)
+    await reports.of(one)
+    assert built[3:] == ["blend", "blend"], "those of before are still kept, later ones no longer"
+
+
+def test_the_command_says_why_there_is_none(tmp_path: Path) -> None:
+    """One sentence, exit code 1."""
+    found = CliRunner().invoke(cli, ["experiments", "report", "blend", "--url", "http://127.0.0.1:9"])
+    assert (found.exit_code, found.stderr.startswith("error: GET /v1/experiments/blend/report")) == (1, True)
