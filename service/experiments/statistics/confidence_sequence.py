@@ -38,14 +38,15 @@ def watch(
         raise ValueError(f"the planned variance must be above 0, found {planned}")
     one, other = estimates(metric, control, treatment, cuped=cuped)
     errors = absolute_errors(one, other)
+    standard = errors.standard  # raises where nothing varies yet, before anything is divided by that
     mass = (1 - level, tuned(1 - level) * accumulated(one, other) / planned)
     logarithmic = logarithmic_errors(one, other)
     return Comparison(
         one.value,
         other.value,
-        absolute(one, other, multiplier(*mass) * errors.standard),
+        absolute(one, other, multiplier(*mass) * standard),
         None if logarithmic is None else relative(one, other, multiplier(*mass) * logarithmic.standard),
-        p_value((other.value - one.value) / errors.standard, mass[1]),
+        p_value((other.value - one.value) / standard, mass[1]),
         Valid.AT_ANY_TIME,
     )
 

@@ -9,6 +9,8 @@ from service.experiments.statistics.comparison import compare
 from service.experiments.statistics.confidence_sequence import accumulated, multiplier, p_value, tuned, watch
 from service.experiments.statistics.effects import Valid
 from service.experiments.statistics.estimates import estimates
+from service.experiments.statistics.metrics import Metric
+from service.experiments.statistics.moments import Days, Moments, Part, TooLittleDataError
 from service.experiments.statistics.planner import Design, baseline, planned_variance
 from tests.service.experiments.simulated import METRICS, PVCTR, VIEWS, of, table
 
@@ -79,3 +81,11 @@ def test_a_plan_needs_a_variance() -> None:
     """Nothing is planned by 0."""
     with pytest.raises(ValueError, match="above 0, found 0"):
         watch(VIEWS, of("a", table(1)), of("b", table(2)), planned=0)
+
+
+def test_a_look_before_anything_varies_is_too_little_data() -> None:
+    """Clicks, and no conversion yet in either variant: there is no interval, whatever is planned."""
+    totals = {"conversions": [0, 0, 0], "clicks": [1, 2, 3]}
+    control, treatment = (Moments.of_users(totals, days=Days(1, 1), part=Part(name, "all")) for name in "ab")
+    with pytest.raises(TooLittleDataError, match="an effect needs values that vary"):
+        watch(Metric("cvr", "ratio", "conversions", "clicks"), control, treatment, planned=100)
