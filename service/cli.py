@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from service.cli_experiments import app as experiments
+from service.cli_replay import auc_command, replay_command
 from service.cli_store import STORE_HELP, load_command, migrate_command
 
 app = typer.Typer(
@@ -18,6 +19,8 @@ app = typer.Typer(
 app.command("load")(load_command)
 app.command("migrate")(migrate_command)
 app.add_typer(experiments, name="experiments")
+app.command("replay")(replay_command)
+app.command("auc")(auc_command)
 
 
 @app.callback()
