@@ -6,7 +6,7 @@ RESULTS := benchmarks/results
 DATASET ?= beauty
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-ranker reproduce render clean
+.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-replay bench-ranker reproduce render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ bench-exposures: $(BIN)/.installed-bench  ## Requests a second with an experimen
 
 bench-ranker: $(BIN)/.installed  ## ELCRec section 5 on planted users: B against B+ELCM by user group, ten seeds (half an hour).
 	$(BIN)/python benchmarks/ranker.py
+
+bench-replay: $(BIN)/.installed-dev  ## A/B experiments on Beauty (INTENTLY_DATASETS), replayed through service and Redis: hours of training, then minutes.
+	$(BIN)/python benchmarks/replay.py --log $(INTENTLY_DATASETS)/Beauty.txt --name beauty
 
 reproduce: $(BIN)/.installed  ## The papers' tables on DATASET=beauty|sports|toys|yelp|ml-1m|beauty-54k: a queue of hours that can be stopped.
 	$(BIN)/python benchmarks/reproduce.py $(DATASET)

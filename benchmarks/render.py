@@ -12,6 +12,7 @@ from chaos_table import chaos
 from experiment_table import experiment_levels, experiment_report
 from intents import intents
 from ranker_table import ranker
+from replay_table import replays
 from reproduction import is_temporal, reproduction
 from serving_table import serving
 from store_table import stores
@@ -48,6 +49,7 @@ def main() -> None:
     parts += [found] if (found := experiment_levels(lines)) else []
     parts += [found] if (found := experiment_report(lines)) else []
     parts += [found] if (found := ranker(lines)) else []
+    parts += [found] if (found := replays(lines)) else []
     refused = [line for line in lines if "failures" in line.get("metrics", {})]
     if refused:
         parts.append(REFUSALS + "\n".join(f"- {tried(line)}" for line in newest(refused, by=("method",))))
