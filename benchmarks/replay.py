@@ -29,7 +29,7 @@ from training.results import record
 
 HERE = Path(__file__).parent
 DAYS, WORKERS = 5, 2
-SETTLED = 3.0  # seconds until every worker has its bundles
+SETTLED = 3.0  # seconds until every worker has its bundles, and until the event log's writer was there again
 SETTINGS = {
     "INTENTLY_SEQUENCE_EVENT_TYPES": '["interaction"]',
     "INTENTLY_EVENTS_SECONDS": "1",
@@ -162,6 +162,7 @@ def asked_of(*words: object) -> str:
 
 def wait_until_written(server: Running) -> None:
     """Until the event log's buffer is empty. Raises TimeoutError."""
+    time.sleep(SETTLED)  # the gauge is as old as the last write
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         with urllib.request.urlopen(f"{server.admin}/metrics", timeout=10) as answer:
