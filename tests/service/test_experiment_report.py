@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -17,10 +19,12 @@ from service.experiments.declarations import Experiment
 from service.experiments.report import building, keeper
 from service.experiments.report.contents import Report
 from service.experiments.report.keeper import Reports
+from service.schemas import Event, RecommendationRequest
 from service.settings import Settings
 from service.stores.opening import open_store
 from tests.service.experiments.declared import declaration, running
 from tests.service.experiments.logged import exposure, outcome, write
+from tests.service.test_processes import Service, eventually
 
 PATH = "/v1/experiments/blend/report"
 
@@ -121,6 +125,44 @@ async def test_one_report_is_built_at_a_time_and_kept(tmp_path: Path, monkeypatc
     await reports.of(one)
     await reports.of(one)
     assert built[3:] == ["blend", "blend"], "those of before are still kept, later ones no longer"
+
+
+def test_what_is_shown_and_clicked_is_reported(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a service: 41 lists, 14 clicks on them; the report built there and here is the same."""
+    monkeypatch.setenv("INTENTLY_EVENTS_SECONDS", "0.2")
+    file, events, plots = tmp_path / "blend.yaml", tmp_path / "events", tmp_path / "plots"
+    file.write_text(yaml.safe_dump(declaration().model_dump(mode="json", exclude_unset=True)))
+    service = Service(tiny_bundle, f"sqlite:///{tmp_path}/store.sqlite3", more=["--events", str(events)])
+    eventually(service.ready)
+
+    def said(*words: str) -> str:
+        found = CliRunner().invoke(cli, ["experiments", *words])
+        assert found.exit_code == 0, found.output
+        return found.stdout
+
+    def reported(*more: str) -> Report:
+        found = Report.model_validate_json(said("report", "blend", "--url", service.url, "--json", *more))
+        return found.model_copy(update={"until": 0.0})
+
+    said("create", str(file), "--admin", service.admin)
+    said("start", "blend", "--share", "1", "--admin", service.admin)
+    with service.client() as client:
+        eventually(lambda: client.recommend(RecommendationRequest(user_id="first", history=["a"])).variant is not None)
+        for user in [f"user-{number}" for number in range(40)]:
+            shown = client.recommend(RecommendationRequest(user_id=user, history=["a"]))
+            if user.endswith("7") or user.startswith("user-3"):
+                click = {"item_id": shown.items[0].item_id, "timestamp": time.time()}
+                client.send([Event(user_id=user, recommendation_id=shown.recommendation_id, **click)])
+    eventually(lambda: sum(one.clicks for one in reported().variants) == 14, seconds=30)
+    there, here = reported(), reported("--events", str(events), "--admin", service.admin)
+    assert sum(one.users for one in there.variants) == 41
+    assert there == here
+    assert said("report", "blend", "--url", service.url, "--plots", str(plots)).startswith("# Experiment blend")
+    assert sorted(it.name for it in plots.iterdir()) == ["blend-sample-ratio.svg", "blend-treatment-groups.svg"]
+    code, errors = service.stop()
+    assert code == 0, errors
 
 
 def test_the_command_says_why_there_is_none(tmp_path: Path) -> None:
