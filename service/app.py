@@ -89,7 +89,7 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
     exposing = Exposing(store, Activity(settings.activity_thresholds), kept=posts is not None)
     recommending = Recommending(registry, store, last_intents, exposing, shadow)
     batches = MicroBatches(
-        recommending.answer, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline
+        recommending.begin, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline
     )
     control = control_state(store)
     app.state.parts = Parts(

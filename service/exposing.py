@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
 from service.experiments.activity import Activity
@@ -12,7 +12,7 @@ from service.experiments.exposures import entry
 from service.schemas import RecommendationRequest
 from service.store_errors import store_failed
 from service.stores.base import SequenceStore, StoreUnavailableError
-from service.telemetry import DropReason, exposures, exposures_dropped
+from service.telemetry import DropReason, exposures, exposures_dropped, stage_times
 from service.timestamps import moment
 
 SECONDS = 1.0  # an answer waits for its exposure
@@ -38,20 +38,27 @@ class Exposing:
         self._kept = kept
         self.full = False  # the event log's writer is too far behind
 
-    async def record(self, shown: Sequence[Shown], *, away: bool) -> None:
-        """When this returns they are buffered, or dropped and counted. `away`: the store has just not answered."""
+    def record(self, shown: Sequence[Shown], *, away: bool) -> Awaitable[None] | None:
+        """Begun at once; once it is awaited, they are buffered, or dropped and counted: None where they were dropped.
+
+        `away`: the store has just not answered.
+        """
         if reason := self._reason(away):
             exposures_dropped(reason).inc(sum(len(one.assigned) for one in shown))
-            return
+            return None
         now = time.time()
-        lines = b"".join([self._entry(one, now) for one in shown])
+        return self._kept_once(self._store.log(b"".join([self._entry(one, now) for one in shown])), shown)
+
+    async def _kept_once(self, written: Awaitable[None], shown: Sequence[Shown]) -> None:
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(SECONDS):
-                await self._store.log(lines)
+                await written
         except (StoreUnavailableError, TimeoutError) as error:
             store_failed("expose", error)
             exposures_dropped("store").inc(sum(len(one.assigned) for one in shown))
             return
+        stage_times("expose").observe(time.perf_counter() - began)
         for its, count in Counter([its for one in shown for its in one.assigned]).items():
             exposures(its.experiment, its.variant).inc(count)
 

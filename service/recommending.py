@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from service.answers import answer_json
+from service.batching import Answered
 from service.catalogue import CATEGORY
 from service.control import Control
 from service.dependencies import Histories
@@ -52,7 +53,14 @@ class Recommending:
             self._control, self._assignments = control, Assignments(control.experiments, control.holdout)
 
     async def answer(self, requests: Sequence[RecommendationRequest], engine: Engine | None = None) -> list[bytes]:
-        """One answer a request, in order, as JSON; from `engine`, else from the engine of each user.
+        """One answer a request, in order, as JSON; from `engine`, else from the engine of each user."""
+        found = await self.begin(requests, engine)
+        if found.kept is not None:
+            await found.kept
+        return found.answers
+
+    async def begin(self, requests: Sequence[RecommendationRequest], engine: Engine | None = None) -> Answered[bytes]:
+        """The same, with exposures that are still being kept.
 
         One read from the store; one encoder call and one ranking an engine.
         """
@@ -69,19 +77,16 @@ class Recommending:
         answers: dict[int, bytes] = {}
         for its, places in groups.items():
             answers |= dict(zip(places, await self._by_engine(its, batch, places), strict=True))
-        if batch.assigned:
-            await self._expose(batch, answers)
-        return [answers[place] for place in range(len(requests))]
+        kept = self._expose(batch, answers) if batch.assigned else None
+        return Answered([answers[place] for place in range(len(requests))], kept)
 
-    async def _expose(self, batch: "_Batch", answers: Mapping[int, bytes]) -> None:
+    def _expose(self, batch: "_Batch", answers: Mapping[int, bytes]) -> Awaitable[None] | None:
         shown = []
         for place, assigned in batch.assigned.items():
             request = batch.requests[place]
             if assigned and (user_id := request.user_id) is not None:
                 shown.append(Shown(request, user_id, len(batch.stored[user_id]), assigned, answers[place]))
-        if shown:
-            with batch.stages.measure("expose"):
-                await self._exposing.record(shown, away=batch.degraded is not None)
+        return self._exposing.record(shown, away=batch.degraded is not None) if shown else None
 
     def _assigned(self, batch: "_Batch") -> dict[int, tuple[Assigned, ...]]:
         """The variants of all who name a user; with a store that is away nobody's activity is known."""

@@ -58,15 +58,16 @@ class EventFiles:
         lines = self._directory / f"{UNFINISHED}{name}.jsonl"
         try:
             lines.write_bytes(b"".join(entries))
-            with duckdb.connect() as connection:
+            with duckdb.connect(config={"threads": 1}) as connection:  # the workers answer beside it
                 connection.execute(f"CREATE TABLE exposures AS {ROWS}", [str(lines)])
-                day = "strftime(make_timestamp((received * 1e6)::BIGINT), '%Y-%m-%d')"
-                found = connection.execute(f"SELECT experiment, {day}, count(*) FROM exposures GROUP BY ALL").fetchall()  # noqa: S608
-                for experiment, its_day, _ in found:
-                    folder = self._directory / EXPOSURES / f"experiment={experiment}" / f"day={its_day}"
+                parts = "SELECT experiment, floor(received / 86400)::BIGINT, count(*) FROM exposures GROUP BY ALL"
+                found = connection.execute(parts).fetchall()
+                for experiment, days, _ in found:
+                    day = date(1970, 1, 1) + timedelta(days)
+                    folder = self._directory / EXPOSURES / f"experiment={experiment}" / f"day={day.isoformat()}"
                     folder.mkdir(parents=True, exist_ok=True)
-                    rows = f"FROM exposures WHERE experiment = $1 AND {day} = $2"
-                    _copy(connection, rows, [experiment, its_day], folder / f"{name}.parquet")
+                    rows = "FROM exposures WHERE experiment = $1 AND floor(received / 86400) = $2"
+                    _copy(connection, rows, [experiment, days], folder / f"{name}.parquet")
             return sum(count for _, _, count in found)
         finally:
             lines.unlink(missing_ok=True)
@@ -129,7 +130,7 @@ class EventFiles:
         _copy(connection, kept, [str(file)], file)
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, values: list[str], target: Path) -> Path:
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[str | int], target: Path) -> Path:
     """The rows of a query with `values` ($1, ...) as a Parquet file that a power cut leaves whole or out."""
     aside = target.with_name(f"{UNFINISHED}{target.name}")
     to = f"TO ${len(values) + 1} (FORMAT parquet, COMPRESSION zstd)"

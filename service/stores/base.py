@@ -1,7 +1,7 @@
 """What a sequence store promises."""
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -82,8 +82,11 @@ class SequenceStore(Protocol):
         """Every stored event, a user's own together and oldest first; for moving to another store."""
         ...
 
-    async def log(self, content: bytes) -> None:
-        """Buffer something for the event log alone; when this returns, it survives the end of this process."""
+    def log(self, content: bytes) -> Awaitable[None]:
+        """Buffer something for the event log alone; once it is awaited, it survives the end of this process.
+
+        It is begun at once: a read that follows at once may take it along.
+        """
         ...
 
     async def logged(self, limit: int, after: str | None = None) -> list[LogEntry]:

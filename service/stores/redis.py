@@ -15,6 +15,7 @@ from service.stores import packed
 from service.stores.base import Document, EventStatus, Interaction, LogEntry, StoredEvent, StoreUnavailableError
 from service.stores.breaker import CircuitBreaker
 from service.stores.redis_client import answer_seconds
+from service.stores.unsent import LOG_FIELD, Unsent
 
 APPEND = (Path(__file__).parent / "append.lua").read_text(encoding="utf-8")
 APPEND_DIGEST = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()  # the name the server gives it
@@ -25,7 +26,7 @@ return 1
 """
 SCANNED = 1000  # keys looked at a call
 SCAN_SECONDS = 60.0  # for that many of ours among any number of others
-LOG, LOG_FIELD = "intently:log", b"e"
+LOG = "intently:log"
 STATUSES = (EventStatus.ACCEPTED, EventStatus.DUPLICATE, EventStatus.LATE)
 CALLS = 16  # at once, so that few TLS handshakes begin together; further ones wait within their own time
 DAY_MILLISECONDS = 86_400_000
@@ -53,7 +54,9 @@ class RedisStore:
     ) -> None:
         """`timeout`: seconds a read may take. Connects on the first call; belongs to the event loop of that call."""
         self._redis: Any = client  # redis-py's types promise two kinds of answers
+        self._is_cluster = isinstance(client, RedisCluster)
         self._mget = client.mget_nonatomic if isinstance(client, RedisCluster) else client.mget
+        self._unsent: Unsent | None = None
         self._limit = stored_events
         self._milliseconds = 0 if stored_days is None else round(stored_days * DAY_MILLISECONDS)
         self._timeout = timeout
@@ -85,7 +88,11 @@ class RedisStore:
         if not user_ids:
             return []
         keys = [_key(user_id) for user_id in user_ids]
-        values: list[bytes | None] = await self._bounded(lambda: self._mget(keys), self._timeout)
+        if (unsent := self._unsent) is None or self._is_cluster:
+            values: list[bytes | None] = await self._bounded(lambda: self._mget(keys), self._timeout)
+        else:
+            self._unsent = None
+            values = await self._read_and_log(keys, unsent)
         return [packed.interactions(value, limit=self._limit) for value in values]
 
     async def erase(self, user_id: str, logged: bytes = b"") -> bool:
@@ -101,9 +108,13 @@ class RedisStore:
                 for event in packed.events(_user_id(key), value or b""):
                     yield event
 
-    async def log(self, content: bytes) -> None:
-        """See SequenceStore."""
-        await self._bounded(lambda: self._redis.xadd(LOG, {LOG_FIELD: content}), self._write_timeout)
+    def log(self, content: bytes) -> Awaitable[None]:
+        """See SequenceStore. With the next read, if that is begun before anything else happens: one round trip."""
+        if self._unsent is None:
+            self._unsent = Unsent([], asyncio.get_running_loop().create_future())
+            asyncio.get_running_loop().call_soon(self._send, self._unsent)
+        self._unsent.contents.append(content)
+        return asyncio.shield(self._unsent.written)
 
     async def logged(self, limit: int, after: str | None = None) -> list[LogEntry]:
         """See SequenceStore."""
@@ -158,6 +169,40 @@ class RedisStore:
             for place, answer in zip(forgotten, again, strict=True):
                 answers[place] = answer
         return answers
+
+    def _send(self, unsent: Unsent) -> None:
+        if unsent is self._unsent:  # no read took it along
+            self._unsent = None
+            self._task(self._log(unsent))
+
+    async def _log(self, unsent: Unsent) -> None:
+        try:
+            await self._bounded(lambda: self._redis.xadd(LOG, unsent.fields()), self._write_timeout)
+        except BaseException as error:  # cancelled by `close` too: somebody waits
+            unsent.settle(error)
+        else:
+            unsent.settle()
+
+    async def _read_and_log(self, keys: list[str], unsent: Unsent) -> list[bytes | None]:
+        """A read that is too late costs no log: that is sent again, alone, which may take longer."""
+        try:
+            values: list[bytes | None] = await self._bounded(lambda: self._mget_and_log(keys, unsent), self._timeout)
+        except BaseException:
+            self._task(self._log(unsent))
+            raise
+        return values
+
+    async def _mget_and_log(self, keys: list[str], unsent: Unsent) -> list[bytes | None]:
+        """A log that is refused does not spoil the read."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.xadd(LOG, unsent.fields())
+            pipeline.mget(keys)
+            logged, values = await pipeline.execute(raise_on_error=False)
+        if isinstance(values, Exception):
+            raise values
+        unsent.settle(logged if isinstance(logged, Exception) else None)
+        found: list[bytes | None] = values
+        return found
 
     async def _erase(self, user_id: str, logged: bytes) -> int:
         [erased] = await self._written([("DEL", _key(user_id))], logged)

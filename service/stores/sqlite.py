@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -81,9 +81,9 @@ class SQLiteStore:
                 for event in packed.events(last, sequence):
                     yield event
 
-    async def log(self, content: bytes) -> None:
+    def log(self, content: bytes) -> Awaitable[None]:
         """See SequenceStore. A power cut may take what came since the last append."""
-        await self._run(self._writing, lambda: self._log_without_fsync(content))
+        return self._run(self._writing, lambda: self._log_without_fsync(content))
 
     async def logged(self, limit: int, after: str | None = None) -> list[LogEntry]:
         """See SequenceStore."""

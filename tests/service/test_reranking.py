@@ -10,8 +10,6 @@ from fastapi.testclient import TestClient
 
 from service.app import create_app
 from service.control import Control, Side
-from service.last_intents import LastIntents
-from service.recommending import Recommending
 from service.registry import Registry
 from service.schemas import RecommendationRequest
 from service.settings import Settings
@@ -20,7 +18,7 @@ from service.stores.base import SequenceStore, StoreUnavailableError
 from tests.conftest import write_tiny_bundle
 from tests.service.inference.test_ranker import with_ranker
 from tests.service.test_registry import newer
-from tests.service.test_trials import sampled
+from tests.service.test_trials import recommend_with, sampled
 
 OpenStore = Callable[..., SequenceStore]
 
@@ -53,7 +51,7 @@ async def test_a_shadow_with_a_ranker_is_asked_as_it_would_be(tmp_path: Path, op
     registry = Registry(root)
     await registry.refresh(Control(shadow=Side(bundle_id=ranked.name, share=1.0)))
     shadow = Shadow(registry)
-    recommending = Recommending(registry, opened(f"sqlite:///{tmp_path}/s.sqlite3"), LastIntents(), shadow)
+    recommending = recommend_with(registry, opened(f"sqlite:///{tmp_path}/s.sqlite3"), shadow)
     before = [sampled(f"intently_shadow_overlap_{name}") for name in ("count", "sum")]
     answer = json.loads((await recommending.answer([RecommendationRequest(history=["d"], k=2)]))[0])
     shadow.close()
@@ -74,7 +72,5 @@ async def test_without_the_store_the_first_stage_answers(
         raise StoreUnavailableError("away")
 
     monkeypatch.setattr(store, "recent_many", away)
-    answer = json.loads(
-        (await Recommending(registry, store, LastIntents()).answer([RecommendationRequest(user_id="u", k=2)]))[0]
-    )
+    answer = json.loads((await recommend_with(registry, store).answer([RecommendationRequest(user_id="u", k=2)]))[0])
     assert (shown(answer), answer["degraded"]) == ("ab", "store_unavailable")

@@ -131,3 +131,17 @@ async def test_what_is_logged_alone_is_buffered_in_order_and_read_in_pages(opene
     assert await store.logged(5) == [two]
     assert await store.logged_count() == 1
     await store.drop_logged([two.entry_id])
+
+
+async def test_a_read_that_follows_at_once_does_not_disturb_what_is_logged(
+    opened: OpenStore, store_url: str, user: str
+) -> None:
+    """Two that are logged and a read of two users, begun together: all is answered, all is buffered, once."""
+    store = opened(store_url)
+    await store.drop_logged([entry.entry_id for entry in await store.logged(10_000)])
+    await store.append([event(user, "a", 1)])
+    written = [store.log(b"one"), store.log(b"two")]
+    assert await store.recent_many([user, "nobody"]) == [[Interaction("a", 1)], []]
+    await asyncio.gather(*written)
+    assert b"".join(entry.content for entry in await store.logged(10)) == b"onetwo"
+    await store.drop_logged([entry.entry_id for entry in await store.logged(10)])
