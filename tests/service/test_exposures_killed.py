@@ -72,9 +72,7 @@ def test_no_exposure_of_a_delivered_answer_is_lost(
 ) -> None:
     """Killed in the middle of answering and of writing files, again and again; at the end all is in files."""
     monkeypatch.setenv("INTENTLY_EVENTS_SECONDS", "0.1")  # it is almost always writing
-    monkeypatch.setenv(
-        "INTENTLY_STORE_TIMEOUT", "5"
-    )  # what is late would be dropped, and counted
+    monkeypatch.setenv("INTENTLY_STORE_TIMEOUT", "5")  # what is late would be dropped, and counted
     log, store = tmp_path / "events", f"sqlite:///{tmp_path}/store.sqlite3" if kind == "sqlite" else redis_url
     delivered: dict[str, tuple[str, str | None]] = {}
     asyncio.run(begun_anew(store))
