@@ -28,6 +28,7 @@ from training.results import record
 
 USERS = 3000
 CAPACITY_SECONDS, MINUTE, PER_MINUTE = 10, 60, 12  # samples
+OK = 200
 Series = dict[str, list[float]]
 
 
@@ -69,7 +70,7 @@ async def _watched(server: Running, crowd: Crowd, bundles: list[Path], minutes: 
     """Once a minute latency is taken and the other bundle activated."""
     processes = {"supervisor": server.pid} | {f"worker {n}": pid for n, pid in enumerate(workers_of(server.pid), 1)}
     samples: defaultdict[str, list[float]] = defaultdict(list)
-    p99s, statuses = [], Counter[int]()
+    p99s, statuses = [], Counter[tuple[int, str]]()
     for minute in range(minutes):
         crowd.outcomes.clear()
         for _ in range(PER_MINUTE):
@@ -78,27 +79,29 @@ async def _watched(server: Running, crowd: Crowd, bundles: list[Path], minutes: 
             samples["open files"].append(sum(map(open_files, processes.values())))
             await asyncio.sleep(MINUTE / PER_MINUTE)
         p99s.append(p99([one for one in crowd.outcomes if one.kind == ASK]))
-        statuses.update(one.status for one in crowd.outcomes)
+        statuses.update((one.status, one.kind) for one in crowd.outcomes)
         bundle_id = bundles[minute % len(bundles)].name
         await asyncio.to_thread(call, f"{server.admin}/admin/bundles/{bundle_id}/activate", {}, 60)
     measured = {
         "requests/s": statuses.total() / (minutes * MINUTE),
         "requests": statuses.total(),
-        "failed": statuses.total() - statuses[200],
+        "failed": sum(count for (status, _), count in statuses.items() if status != OK),
         "foreign ids": crowd.foreign,
     }
+    measured |= {f"{status}, {kind}": count for (status, kind), count in sorted(statuses.items()) if status != OK}
     return measured | _summarised(samples | {"p99, ms": p99s}), dict(samples)
 
 
 def _summarised(samples: Series) -> Metrics:
-    """Medians of the first and the last third; of memory also how it rises."""
+    """Medians of the first and the last third; of memory also how it rises, once caches are full."""
     found: Metrics = {}
     for name, values in samples.items():
         third = -(-len(values) // 3)
         found |= {f"{name}, first third": median(values[:third]), f"{name}, last third": median(values[-third:])}
         if name.endswith("MB"):
-            per_sample = np.polyfit(np.arange(len(values)), values, 1)[0]
-            found[f"{name}/hour"] = float(per_sample) * PER_MINUTE * 60
+            later = values[len(values) // 2 :]
+            per_sample = np.polyfit(np.arange(len(later)), later, 1)[0]
+            found[f"{name}/hour, second half"] = float(per_sample) * PER_MINUTE * 60
     return found
 
 
