@@ -1,5 +1,6 @@
 """What the statistics of experiments promise beside what was measured, and what a report costs, as tables."""
 
+from statistics import median
 from typing import Any
 
 from reproduction import header, row
@@ -44,6 +45,30 @@ def experiment_report(lines: list[Line]) -> str | None:
     machine = newest[max(newest)]["machine"]
     where = f"({machine['cpu']}, {machine['cores']} cores); five metrics, five user groups, 14 days."
     return "\n\n".join(["## Report of an experiment", f"{words} {where}", "\n".join(rows)])
+
+
+def experiment_cost(lines: list[Line]) -> str | None:
+    """Medians of the rounds with and without exposures, and what it takes to assign; None before either."""
+    rounds = {(line["method"], line["round"]): line for line in lines if "redis peak MB" in line.get("metrics", {})}
+    assigned = {
+        line["method"]: line
+        for line in lines
+        if "microseconds" in line.get("metrics", {}) and "asked" in line["metrics"]
+    }
+    if not rounds or not assigned:
+        return None
+    names = ("requests/s", "p50 ms", "p99 ms", "redis peak MB")
+    rows = header(("service", *names))
+    for method in dict.fromkeys(method for method, _ in rounds):
+        its = [line["metrics"] for (found, _), line in rounds.items() if found == method]
+        rows.append(row(method, *(f"{median(one[name] for one in its):,.1f}" for name in names)))
+    words = (
+        "`make bench-exposures`: the service of the table above with all users in an experiment, whose exposures are "
+        "buffered before each answer and moved to files, beside the same without; medians of "
+        f"{max(number for _, number in rounds)} rounds. `make bench-assignment`: finding a user's variants takes "
+    )
+    costs = ", ".join(f"{line['metrics']['microseconds']:.2f} µs ({name})" for name, line in assigned.items())
+    return "\n\n".join(["## Cost of an experiment", f"{words}{costs}.", "\n".join(rows)])
 
 
 def asked(line: Line) -> str:
