@@ -52,18 +52,20 @@ class LogWriter:
                 log.error("the event log cannot be written: %s", error)
 
     async def write(self) -> int:
-        """Move everything that is buffered to files -> how many events and exposures. 0 without the lease.
+        """Move everything that is buffered now to files -> how many events and exposures. 0 without the lease.
 
         Raises StoreUnavailableError, OSError, duckdb.Error; then nothing is lost.
         """
         written = 0
-        BUFFERED.set(await self._store.logged_count())  # now, because what follows may fail
+        waiting = await self._store.logged_count()
+        BUFFERED.set(waiting)  # now, because what follows may fail
         if not self._tidied and await self._held():
             await asyncio.to_thread(self._files.tidy)  # erased users may be in it
             self._tidied = True
-        while await self._held() and (entries := await self._next()):
+        while waiting > 0 and await self._held() and (entries := await self._next()):
             written += await asyncio.to_thread(self._move, entries)
             await self._store.drop_logged([entry.entry_id for entry in entries])
+            waiting -= len(entries)  # what comes meanwhile waits, or under load a small file would follow another
         BUFFERED.set(await self._store.logged_count())
         if self._days is not None:
             for day in await asyncio.to_thread(self._files.keep, self._days, datetime.now(UTC).date()):

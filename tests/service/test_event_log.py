@@ -127,6 +127,28 @@ async def test_what_is_accepted_is_written_and_trains(store: SequenceStore, writ
     assert len(rows(log)) == 37 - 7 + 1, "of the erased user only what came after"
 
 
+async def test_what_comes_while_it_writes_waits_for_the_next_time(
+    store: SequenceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under load there is always something: files would be small, and the writer never done."""
+    intake = EventIntake(store, CLICKS, 300, posts(store))
+    files = EventFiles(tmp_path / "log")
+    writer = LogWriter(store, files, seconds=1, days=None)
+    drop = store.drop_logged
+
+    async def dropped_while_another_comes(entry_ids: list[str]) -> None:
+        await intake.receive([{"user_id": "meanwhile", "item_id": "b", "timestamp": 2}], None)
+        await drop(entry_ids)
+
+    monkeypatch.setattr(store, "drop_logged", dropped_while_another_comes)
+    await intake.receive([{"user_id": "meanwhile", "item_id": "a", "timestamp": 1}], None)
+    assert await writer.write() == 1
+    assert await store.logged_count() == 1
+    monkeypatch.setattr(store, "drop_logged", drop)
+    assert await writer.write() == 1
+    await writer.close()
+
+
 async def test_a_writer_that_dies_before_it_drops_writes_the_same_file_again(
     store: SequenceStore, writer: LogWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
