@@ -1,32 +1,20 @@
 """The levels of the statistics of experiments: the program, its table, and what was recorded."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.benchmarks.programs import ROOT, lines_of
+
 RECORDED = ROOT / "benchmarks/results/experiment-levels.jsonl"
 
 
 def test_every_rule_is_counted_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A short run writes the lines that are recorded, and the table has a row of each."""
-    results = tmp_path / "levels.jsonl"
-    found = subprocess.run(
-        [sys.executable, "benchmarks/experiment_levels.py", "--tests", "3", "--runs", "1", "--results", results],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert found.returncode == 0, found.stderr[-3000:]
-    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    words = ("--tests", 3, "--runs", 1)
+    lines = lines_of("experiment_levels.py", *words, results=tmp_path / "levels.jsonl")
     assert [line["method"] for line in lines] == [line["method"] for line in recorded()]
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     from experiment_table import experiment_levels

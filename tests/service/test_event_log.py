@@ -1,7 +1,7 @@
 """From accepted events to Parquet files that training reads: nothing lost, nothing kept of an erased user."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -79,22 +79,6 @@ def test_old_days_go(tmp_path: Path) -> None:
     files.add([event("u", str(day), NOON + day * DAY) for day in range(4)], "1")
     assert files.keep(2, date(2026, 1, 4)) == ["day=2026-01-01"]
     assert rows(tmp_path) == ["u1", "u2", "u3"]
-
-
-@pytest.fixture
-async def store(opened: OpenStore, store_url: str) -> SequenceStore:
-    """With an empty buffer."""
-    found = opened(store_url)
-    await found.drop_logged([entry.entry_id for entry in await found.logged(10_000)])
-    return found
-
-
-@pytest.fixture
-async def writer(store: SequenceStore, tmp_path: Path) -> AsyncIterator[LogWriter]:
-    """Into `log`; it gives its lease up."""
-    found = LogWriter(store, EventFiles(tmp_path / "log"), seconds=1, days=None)
-    yield found
-    await found.close()
 
 
 async def test_what_is_accepted_is_written_and_trains(store: SequenceStore, writer: LogWriter, tmp_path: Path) -> None:

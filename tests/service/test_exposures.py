@@ -1,7 +1,7 @@
 """From a list that is shown to a row of the exposure files: none is lost, nothing is kept of an erased user."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -174,14 +174,6 @@ async def test_what_was_shown_is_no_interaction(tmp_path: Path, opened: OpenStor
 
 
 @pytest.fixture
-async def store(opened: OpenStore, store_url: str) -> SequenceStore:
-    """With an empty buffer."""
-    found = opened(store_url)
-    await found.drop_logged([one.entry_id for one in await found.logged(10_000)])
-    return found
-
-
-@pytest.fixture
 async def recommending(tiny_bundle: Path, store: SequenceStore) -> Recommending:
     """Two experiments are running."""
     registry = Registry(tiny_bundle)
@@ -190,13 +182,6 @@ async def recommending(tiny_bundle: Path, store: SequenceStore) -> Recommending:
     found = Recommending(registry, store, LastIntents(), exposing)
     found.follow(Control(version=1, experiments=both()))
     return found
-
-
-@pytest.fixture
-async def writer(store: SequenceStore, tmp_path: Path) -> AsyncIterator[LogWriter]:
-    found = LogWriter(store, EventFiles(tmp_path / "log"), seconds=1, days=None)
-    yield found
-    await found.close()
 
 
 async def test_whoever_has_an_answer_is_in_the_buffer(

@@ -8,21 +8,12 @@ from typing import Any
 import duckdb
 import pytest
 
+from service.event_log.files import COLUMNS as EVENT
 from training.ranker.config import RankerConfig
 from training.ranker.examples import attribute_values
 from training.ranker.exposures import Exposures, NoExposuresError, read_exposures
 
 DAY = 86_400.0
-EVENT = {
-    "event_id": "VARCHAR",
-    "user_id": "VARCHAR",
-    "item_id": "VARCHAR",
-    "type": "VARCHAR",
-    "timestamp": "DOUBLE",
-    "value": "DOUBLE",
-    "recommendation_id": "VARCHAR",
-    "received": "DOUBLE",
-}
 EXPOSURE = {
     "recommendation_id": "VARCHAR",
     "experiment": "VARCHAR",
