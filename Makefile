@@ -6,7 +6,7 @@ RESULTS := benchmarks/results
 DATASET ?= beauty
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-replay bench-ranker reproduce render clean
+.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-exposures-killed bench-replay bench-ranker reproduce render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ bench-assignment: $(BIN)/.installed  ## Microseconds a request that it takes to 
 
 bench-exposures: $(BIN)/.installed-bench  ## Requests a second with an experiment and its exposures, and without (needs wrk; run it alone).
 	$(BIN)/python benchmarks/exposure_cost.py
+
+bench-exposures-killed: $(BIN)/.installed-dev  ## A million exposures and their outcomes while the service is killed: is any lost? (redis-server; ten minutes)
+	$(BIN)/python benchmarks/exposures_killed.py
 
 bench-ranker: $(BIN)/.installed  ## ELCRec section 5 on planted users: B against B+ELCM by user group, ten seeds (half an hour).
 	$(BIN)/python benchmarks/ranker.py

@@ -71,6 +71,23 @@ def experiment_cost(lines: list[Line]) -> str | None:
     return "\n\n".join(["## Cost of an experiment", f"{words}{costs}.", "\n".join(rows)])
 
 
+def experiment_losses(lines: list[Line]) -> str | None:
+    """The newest run in which the service was killed; None before there is one."""
+    found = [line["metrics"] for line in lines if "kills" in line.get("metrics", {})]
+    if not found:
+        return None
+    its = found[-1]
+    words = (
+        f"`make bench-exposures-killed`: {its['delivered']:,.0f} lists ({its['lists/s']:,.0f} a second, deaths "
+        f"included) and {its['accepted']:,.0f} clicks accepted while SIGKILL took workers, the writer or the whole "
+        f"service, {its['kills']:.0f} times, and {its['unanswered']:.0f} requests got no answer. Lost: "
+        f"**{its['exposures lost']:.0f} exposures, {its['outcomes lost']:.0f} outcomes**; written twice: "
+        f"{its['exposures written twice']:.0f} and {its['outcomes written twice']:.0f}. The report of it, from "
+        f"{its['files']:.0f} files, took {its['report, s']:.2f} s."
+    )
+    return f"## Exposures while the service is killed\n\n{words}"
+
+
 def asked(line: Line) -> str:
     """The bounds; nothing is asked of a rule that is known to fail."""
     low, high = line["asked"]["low"], line["asked"]["high"]

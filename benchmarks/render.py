@@ -9,7 +9,7 @@ from typing import Any
 
 from blends import blends
 from chaos_table import chaos
-from experiment_table import experiment_cost, experiment_levels, experiment_report
+from experiment_table import experiment_cost, experiment_levels, experiment_losses, experiment_report
 from intents import intents
 from ranker_table import ranker
 from replay_table import replays
@@ -49,6 +49,7 @@ def main() -> None:
     parts += [found] if (found := experiment_levels(lines)) else []
     parts += [found] if (found := experiment_report(lines)) else []
     parts += [found] if (found := experiment_cost(lines)) else []
+    parts += [found] if (found := experiment_losses(lines)) else []
     parts += [found] if (found := ranker(lines)) else []
     parts += [found] if (found := replays(lines)) else []
     refused = [line for line in lines if "failures" in line.get("metrics", {})]

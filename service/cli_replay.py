@@ -128,11 +128,11 @@ def _setting(
 
 def _plan(setting: "Setting", users: "Users") -> Found:
     """Printed before anything is posted, so that nobody waits for an effect that could not be seen."""
-    from service.replay.plan import PILOT, pilot, plans
+    from service.replay.plan import PILOT, pilot, seen_at_the_end
 
     with _progress("pilot", min(PILOT, len(users))) as advance:
         history = pilot(setting, users, lambda: advance(1))
-    found = plans(setting.experiment, history, setting.experiment.share * len(users))
+    found = seen_at_the_end(setting.experiment, history, setting.experiment.share * len(users))
     for metric, days in found.items():
         last = days[-1]
         typer.echo(

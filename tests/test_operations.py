@@ -26,7 +26,7 @@ def first_cells() -> set[str]:
 def metrics() -> set[str]:
     """As Prometheus names them."""
     code = "\n".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
-    found = re.findall(r'\b(Counter|Gauge|Histogram)\(\s*"(\w+)"', code)
+    found = re.findall(r'\b(Counter|Gauge|Histogram)(?:MetricFamily)?\(\s*"(\w+)"', code)
     return {name + SUFFIXES[kind] for kind, name in found}
 
 

@@ -8,16 +8,19 @@ from fastapi import FastAPI
 
 from service.admin import bundles, experiments, items, metrics
 from service.admin.parts import AdminParts
+from service.admin.standings import Standings
 from service.availability import availability
-from service.control import control_state
+from service.control import Control, control_state
 from service.error_answers import add_error_handlers, documented
 from service.event_log.files import EventFiles
 from service.event_log.writer import LogWriter
+from service.experiments.report.keeper import Reports
 from service.schemas import LiveAnswer
 from service.security.audit import AuditedAccess
 from service.security.document import ask_for_keys
 from service.security.opening import open_access
 from service.settings import Settings
+from service.shared_document import SharedDocument
 from service.stores.base import SequenceStore
 from service.stores.opening import open_store
 
@@ -50,25 +53,27 @@ def create_admin_app(settings: Settings, metrics_directory: str) -> AuditedAcces
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     store = open_store(settings.store, **settings.store_options())
-    app.state.parts = AdminParts(
-        settings.bundle, control_state(store), availability(store), settings.events is not None
-    )
-    async with _event_log(settings, store):
+    control = control_state(store)
+    async with _event_log(settings, store, control) as standings:
+        app.state.parts = AdminParts(settings.bundle, control, availability(store), standings)
         yield
     await store.close()
 
 
 @asynccontextmanager
-async def _event_log(settings: Settings, store: SequenceStore) -> AsyncIterator[None]:
-    """The event log is written beside the admin port, where no request waits for it."""
+async def _event_log(
+    settings: Settings, store: SequenceStore, control: SharedDocument[Control]
+) -> AsyncIterator[Standings | None]:
+    """The event log is written, and read, beside the admin port, where no request waits for it."""
     if settings.events is None:
-        yield
+        yield None
         return
     files = EventFiles(settings.events)
     writer = LogWriter(store, files, seconds=settings.events_seconds, days=settings.events_days)
-    running = asyncio.create_task(writer.run())
+    standings = Standings(control, Reports(settings.events), lambda: writer.writes)
+    running = asyncio.gather(writer.run(), standings.run(settings.events_seconds))
     try:
-        yield
+        yield standings
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):

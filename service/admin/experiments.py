@@ -65,7 +65,7 @@ async def experiment(name: Name, its: Its) -> Experiment:
 @router.post("/experiments/{name}/start", response_model_exclude_none=True, responses=STARTING)
 async def start(name: Name, wanted: WantedShare, its: Its) -> Experiment:
     """A draft or a stopped one runs, in a new phase, once the bundles of its variants have proven sound."""
-    if not its.keeps_log:
+    if its.standings is None:
         raise ConflictError("exposures go to the event log, and none is kept: intently-serve run --events DIRECTORY")
     for variant in find((await its.control.poll()).experiments, name).variants:
         if variant.bundle_id is not None:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
+from service.admin.standings import Standings
 from service.availability import Unavailable
 from service.control import Control
 from service.errors import StoreDownError
@@ -23,7 +24,7 @@ class AdminParts:
     bundles: Path  # a bundle, or a directory of bundles
     control: SharedDocument[Control]
     unavailable: SharedDocument[Unavailable]
-    keeps_log: bool  # of events and exposures
+    standings: Standings | None  # of experiments; None where no log of events and exposures is kept
 
 
 async def _parts(request: Request) -> AdminParts:

@@ -2,6 +2,7 @@
 `DIRECTORY/exposures/experiment=NAME/day=YYYY-MM-DD/*.parquet` of exposures.
 """
 
+import hashlib
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ COLUMNS = {
 }
 TYPES = "{" + ", ".join(f"{name}: '{kind}'" for name, kind in COLUMNS.items()) + "}"
 UNFINISHED = ".writing-"
+SMALL, MERGED, MERGED_BYTES = 16 << 20, 64, 64 << 20  # bytes of a small file; how many become one, and their bytes
 DAYS = ("day=*", f"{EXPOSURES}/experiment=*/day=*")
 
 
@@ -107,6 +109,24 @@ class EventFiles:
             shutil.rmtree(path)
         return [str(path.relative_to(self._directory)) for path in gone]
 
+    def merge(self, today: date) -> int:
+        """Of one day that is over, make one file of many small ones -> of how many.
+
+        What was written twice is there once then; so a writer that was killed here can begin again.
+        """
+        days = sorted(path for pattern in DAYS for path in self._directory.glob(pattern))
+        for day in (path for path in days if path.name < f"day={today.isoformat()}"):
+            if len(files := _small(day)) > 1:
+                digest = hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()
+                rows = "SELECT DISTINCT * FROM read_parquet($1, hive_partitioning = false, union_by_name = true)"
+                with duckdb.connect(config={"threads": 1}) as connection:
+                    names = [str(file) for file in files]
+                    _copy(connection, f"{rows} ORDER BY received", [names], day / f"merged-{digest[:16]}.parquet")
+                for file in files:
+                    file.unlink()
+                return len(files)
+        return 0
+
     def _files(self) -> list[Path]:
         return sorted(path for pattern in DAYS for path in self._directory.glob(f"{pattern}/[!.]*.parquet"))
 
@@ -130,7 +150,21 @@ class EventFiles:
         _copy(connection, kept, [str(file)], file)
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[str | int], target: Path) -> Path:
+def _small(day: Path) -> list[Path]:
+    """The first of them, no more than can be merged at once."""
+    found: list[Path] = []
+    size = 0
+    for file in sorted(day.glob("[!.]*.parquet")):
+        its = file.stat().st_size
+        if its < SMALL and len(found) < MERGED and size + its <= MERGED_BYTES:
+            found.append(file)
+            size += its
+    return found
+
+
+def _copy(
+    connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[str | int | list[str]], target: Path
+) -> Path:
     """The rows of a query with `values` ($1, ...) as a Parquet file that a power cut leaves whole or out."""
     aside = target.with_name(f"{UNFINISHED}{target.name}")
     to = f"TO ${len(values) + 1} (FORMAT parquet, COMPRESSION zstd)"

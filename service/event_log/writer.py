@@ -18,7 +18,7 @@ from service.stores.base import LogEntry, SequenceStore, StoreUnavailableError
 log = logging.getLogger("intently")
 AT_ONCE, BYTES_AT_ONCE = 2000, 32 << 20  # of the buffer's entries, each up to 1,000 events or 64 exposures
 PAGE = 100  # entries read at once
-LEASE_SECONDS = 60.0
+LEASE_SECONDS, RENEWED_SECONDS = 20.0, 5.0  # a writer that was killed keeps others waiting for so long
 BELIEVED_SECONDS = 2 * LEASE_SECONDS  # a lease that goes on for longer was written by a clock that was wrong
 
 
@@ -40,14 +40,18 @@ class LogWriter:
         self._days = days
         self._name = uuid4().hex
         self._tidied = False
+        self.writes = False  # whether this one held the lease when it last asked
         self._lease = SharedDocument(store, "event-log-writer", Lease())
 
     async def run(self) -> None:
-        """For ever; what goes wrong is logged and tried again."""
+        """For ever; what goes wrong is logged and tried again. Between two writes the lease is prolonged."""
+        due = time.monotonic() + self._seconds
         while True:
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(min(self._seconds, RENEWED_SECONDS))
             try:
-                await self.write()
+                if await self._held() and time.monotonic() >= due:
+                    due = time.monotonic() + self._seconds
+                    await self.write()
             except Exception as error:  # DuckDB, the disk, the store: the buffer still holds what was not written
                 log.error("the event log cannot be written: %s", error)
 
@@ -59,7 +63,9 @@ class LogWriter:
         written = 0
         waiting = await self._store.logged_count()
         BUFFERED.set(waiting)  # now, because what follows may fail
-        if not self._tidied and await self._held():
+        if not await self._held():
+            return 0
+        if not self._tidied:
             await asyncio.to_thread(self._files.tidy)  # erased users may be in it
             self._tidied = True
         while waiting > 0 and await self._held() and (entries := await self._next()):
@@ -67,8 +73,10 @@ class LogWriter:
             await self._store.drop_logged([entry.entry_id for entry in entries])
             waiting -= len(entries)  # what comes meanwhile waits, or under load a small file would follow another
         BUFFERED.set(await self._store.logged_count())
+        today = datetime.now(UTC).date()
+        await asyncio.to_thread(self._files.merge, today)
         if self._days is not None:
-            for day in await asyncio.to_thread(self._files.keep, self._days, datetime.now(UTC).date()):
+            for day in await asyncio.to_thread(self._files.keep, self._days, today):
                 log.info("event log: %s is older than %d days and gone", day, self._days)
         return written
 
@@ -124,9 +132,10 @@ class LogWriter:
 
         try:
             await self._lease.change(take)
+            self.writes = True
         except ConflictError:
-            return False
-        return True
+            self.writes = False
+        return self.writes
 
     def _given_up(self, lease: Lease) -> Lease:
         mine = lease.holder == self._name

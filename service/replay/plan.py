@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.experiments.answers import ExperimentAnswer
-from service.experiments.hashing import BUCKETS
-from service.experiments.statistics.metrics import Metric
 from service.experiments.statistics.moments import Days, Moments, Part
-from service.experiments.statistics.planner import DayPlan, Design, by_day
+from service.experiments.statistics.planner import DayPlan, Design, plans
 from service.replay.asking import ranks
 from service.replay.chances import chances
 from service.replay.crowd import at_once
@@ -34,23 +32,12 @@ def pilot(setting: Setting, users: Users, progress: Callable[[], None]) -> list[
     return [_moments(table[:, day - 1], day) for day in range(1, setting.span.days + 1)]
 
 
-def plans(experiment: ExperimentAnswer, history: Sequence[Moments], users: float) -> dict[str, list[DayPlan]]:
-    """By metric: what control and the smallest treatment could see of each other with so many users in the end.
-
-    Metrics that a replay does not bring about, or that were 0 throughout, are left out.
-    """
-    shares = [weight / BUCKETS for weight in experiment.phases[-1].weights]
-    design = Design(alpha=experiment.alpha, shares=(shares[0], min(shares[1:])))
-    traffic = users / history[-1].users
-    found = {}
-    for metric in (declared.metric() for declared in experiment.metrics):
-        if set(metric.columns) <= set(history[-1].columns) and all(_is_told(one, metric) for one in history):
-            found[metric.name] = by_day(metric, history, design, traffic=traffic)
-    return found
-
-
-def _is_told(moments: Moments, metric: Metric) -> bool:
-    return moments.users > 1 and bool(moments.sums[moments.place(metric.top)])
+def seen_at_the_end(experiment: ExperimentAnswer, history: Sequence[Moments], users: float) -> dict[str, list[DayPlan]]:
+    """By metric, day by day, with so many users in the end; metrics that a replay does not bring about are left out."""
+    design = Design.of(experiment.phases[-1].weights, experiment.alpha)
+    metrics = [declared.metric() for declared in experiment.metrics]
+    told = [one for one in metrics if set(one.columns) <= set(history[-1].columns)]
+    return plans(told, history, design, traffic=users / history[-1].users)
 
 
 def _reactions(setting: Setting, user_id: str, steps: Sequence[Step]) -> Integers:

@@ -187,11 +187,11 @@ async def test_events_are_refused_while_the_writer_is_too_far_behind(store: Sequ
     assert await store.recent_many(["full"]) == [[]]
 
 
-@pytest.mark.parametrize(("seconds_left", "written"), [(-1, 1), (50, 0), (DAY, 1)])
+@pytest.mark.parametrize(("seconds_left", "written"), [(-1, 1), (15, 0), (DAY, 1)])
 async def test_a_lease_counts_while_it_runs_unless_a_wrong_clock_wrote_it(
     store: SequenceStore, writer: LogWriter, seconds_left: float, written: int
 ) -> None:
-    """A minute is the longest lease there is: one of a day is left by a holder that died in the wrong time."""
+    """20 seconds is the longest lease there is: one of a day is left by a holder that died in the wrong time."""
     until = time.time() + seconds_left
     await writer._lease.change(lambda lease: Lease(version=lease.version + 1, holder="other", until=until))
     await store.append([], encoded([event("u", "a")]))
@@ -207,3 +207,47 @@ async def test_a_store_that_begins_anew_replaces_no_file(opened: OpenStore, tmp_
         assert [entry.entry_id for entry in await store.logged(10)] == [f"{1:020d}"]
         assert await LogWriter(store, EventFiles(tmp_path / "log"), seconds=1, days=None).write() == 1
     assert rows(tmp_path / "log") == ["ufirst", "usecond"]
+
+
+def test_small_files_of_a_day_that_is_over_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four at a turn; what lies there twice is there once then, today's files and large ones are left alone."""
+    monkeypatch.setattr(event_files, "MERGED", 4)
+    files = EventFiles(tmp_path)
+    for number in range(7):
+        files.add([event(f"u{number}", "a", NOON + number)], f"{number}")
+    files.add([event("u3", "a", NOON + 3), event("today", "a", NOON + DAY)], "again")
+    users = [f"u{number}a" for number in range(7)]
+    today, day = date(2026, 1, 2), tmp_path / "day=2026-01-01"
+    assert rows(tmp_path) == [*sorted([*users, "u3a"]), "todaya"]
+    assert [files.merge(today) for _ in range(4)] == [4, 4, 2, 0]
+    assert rows(tmp_path) == [*users, "todaya"]
+    assert len(list(day.iterdir())) == 1
+    assert files.erase([Erasure("u5", NOON + DAY)]) == 1
+    assert "u5a" not in rows(tmp_path)
+    files.add([event("u8", "a")], "late")
+    monkeypatch.setattr(event_files, "SMALL", 1)
+    assert files.merge(today) == 0
+
+
+def test_merging_begun_again_after_a_kill_loses_and_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of removing what is in the large file by then: nothing is lost, or there twice at the end."""
+    files = EventFiles(tmp_path)
+    for number in range(4):
+        files.add([event(f"u{number}", "a", NOON + number)], f"{number}")
+    gone: list[Path] = []
+
+    def unlink(file: Path) -> None:
+        if len(gone) == 2:
+            raise KeyboardInterrupt
+        gone.append(file)
+        file.rename(file.with_suffix(".gone"))
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", unlink)
+        with pytest.raises(KeyboardInterrupt):
+            files.merge(date(2026, 1, 2))
+    assert rows(tmp_path) == ["u0a", "u1a", "u2a", "u2a", "u3a", "u3a"]
+    assert files.merge(date(2026, 1, 2)) == 3
+    assert rows(tmp_path) == ["u0a", "u1a", "u2a", "u3a"]

@@ -22,8 +22,9 @@ from service.experiments.report.keeper import Reports
 from service.schemas import Event, RecommendationRequest
 from service.settings import Settings
 from service.stores.opening import open_store
+from tests.http_calls import call
 from tests.service.experiments.declared import declaration, running
-from tests.service.experiments.logged import exposure, outcome, write
+from tests.service.experiments.logged import exposure, outcome, started, write
 from tests.service.test_processes import Service, eventually
 
 PATH = "/v1/experiments/blend/report"
@@ -159,6 +160,7 @@ def test_what_is_shown_and_clicked_is_reported(
     there, here = reported(), reported("--events", str(events), "--admin", service.admin)
     assert sum(one.users for one in there.variants) == 41
     assert there == here
+    eventually(lambda: 'intently_outcomes_total{experiment="blend",' in call(f"{service.admin}/metrics"))
     assert said("report", "blend", "--url", service.url, "--plots", str(plots)).startswith("# Experiment blend")
     assert sorted(it.name for it in plots.iterdir()) == ["blend-sample-ratio.svg", "blend-treatment-groups.svg"]
     code, errors = service.stop()
@@ -169,3 +171,25 @@ def test_the_command_says_why_there_is_none(tmp_path: Path) -> None:
     """One sentence, exit code 1."""
     found = CliRunner().invoke(cli, ["experiments", "report", "blend", "--url", "http://127.0.0.1:9"])
     assert (found.exit_code, found.stderr.startswith("error: GET /v1/experiments/blend/report")) == (1, True)
+
+
+def test_a_plan_from_an_earlier_experiment(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Its 100 users, 20 of whom clicked the one list they saw: twice as many find 2.80 x sqrt(4 x .16 / 200) / .2."""
+    shown = [exposure(f"user-{one}", "control" if one % 2 else "treatment", one) for one in range(100)]
+    events = write(tmp_path / "events", shown, [outcome(one) for one in shown[:20]])
+    its = settings(tiny_bundle, tmp_path, events=events)
+    decide(its.store, Control(experiments=(started(days=1),)))
+    file = tmp_path / "next.yaml"
+    file.write_text(yaml.safe_dump(declaration("next").model_dump(mode="json", exclude_unset=True)))
+    service = Service(tiny_bundle, its.store, more=["--events", str(events)])
+    eventually(service.ready)
+    words = [str(file), "--events", str(events), "--admin", service.admin, "--traffic", "2"]
+    found = CliRunner().invoke(cli, ["experiments", "plan", *words, "--after", "blend"])
+    assert found.exit_code == 0, found.output
+    [_, _, row] = found.stdout.splitlines()
+    [day, users, smallest] = row.strip("| ").split(" | ")
+    assert (day, users) == ("1", "200")
+    assert float(smallest.removesuffix(" %")) == pytest.approx(79.2, abs=0.5)
+    missing = CliRunner().invoke(cli, ["experiments", "plan", *words, "--after", "nothing"])
+    assert (missing.exit_code, missing.stderr.startswith("error: ")) == (1, True)
+    service.stop()

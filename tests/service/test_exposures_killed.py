@@ -134,7 +134,7 @@ async def begun_anew(url: str) -> None:
 
 
 async def lease_over(url: str) -> None:
-    """As if a minute had passed: the lease of the killed writer has run out."""
+    """As if 20 seconds had passed: the lease of the killed writer has run out."""
     store = open_store(url, timeout=5)
     lease = SharedDocument(store, "event-log-writer", Lease())
     await lease.change(lambda held: Lease(version=held.version + 1))

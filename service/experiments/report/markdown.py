@@ -1,9 +1,10 @@
 """A report as Markdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from service.experiments.report.contents import Interval, Report, Result, Slice, Treatment
+from service.experiments.statistics.planner import DayPlan
 
 LEFT, RIGHT = "---", "---:"
 
@@ -16,6 +17,17 @@ def as_markdown(report: Report) -> str:
     for treatment in report.treatments:
         parts += _treatment(report, treatment)
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def plan_as_markdown(plans: Mapping[str, Sequence[DayPlan]]) -> str:
+    """A row a day: users so far, and the smallest uplift of each metric that they find in four of five experiments."""
+    if not plans:
+        return "Nothing is known of these metrics from that experiment.\n"
+    rows = [
+        (str(days[0].day), f"{days[0].users:,}", *(f"{100 * one.detectable:.2f} %" for one in days))
+        for days in zip(*plans.values(), strict=True)
+    ]
+    return _table(("day", "users", *plans), (RIGHT,) * (2 + len(plans)), rows) + "\n"
 
 
 def percent(value: float) -> str:

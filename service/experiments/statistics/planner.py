@@ -1,6 +1,6 @@
 """Before an experiment: how many users, how many days, and what effect it could see at all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 
@@ -19,6 +19,12 @@ class Design:
     alpha: float = 0.05
     power: float = 0.8
     shares: tuple[float, float] = (0.5, 0.5)
+
+    @classmethod
+    def of(cls, weights: Sequence[int], alpha: float, power: float = 0.8) -> "Design":
+        """Control and the smallest of the treatments, which share alpha; weights as an experiment has them."""
+        whole = sum(weights)
+        return cls(alpha / (len(weights) - 1), power, (weights[0] / whole, min(weights[1:]) / whole))
 
     @property
     def reach(self) -> float:
@@ -83,6 +89,17 @@ def by_day(
         found = detectable(baseline(metric, moments, cuped=cuped), expected, design)
         plans.append(DayPlan(moments.days.last - moments.days.first + 1, expected, found))
     return plans
+
+
+def plans(
+    metrics: Iterable[Metric], history: Sequence[Moments], design: Design, *, traffic: float = 1.0
+) -> dict[str, list[DayPlan]]:
+    """`by_day` of each metric of which the past tells anything: it was not 0 on a first day."""
+    return {
+        metric.name: by_day(metric, history, design, traffic=traffic)
+        for metric in metrics
+        if all(one.users > 1 and one.sums[one.place(metric.top)] for one in history)
+    }
 
 
 def days_needed(plans: Sequence[DayPlan], uplift: float) -> int | None:
