@@ -166,7 +166,7 @@ def wait_until_written(server: Running) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         with urllib.request.urlopen(f"{server.admin}/metrics", timeout=10) as answer:
-            if re.search(r"^intently_event_log_buffered 0\.0$", answer.read().decode(), re.MULTILINE):
+            if re.search(r"^intently_event_log_buffered_bytes 0\.0$", answer.read().decode(), re.MULTILINE):
                 return
         time.sleep(1)
     raise TimeoutError("the event log was not written within two minutes")

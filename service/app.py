@@ -32,11 +32,12 @@ from service.security.document import ask_for_keys
 from service.security.opening import open_access
 from service.settings import Settings
 from service.shadow import Shadow
+from service.spool import Spool
 from service.stores.base import StoreUnavailableError
 from service.stores.breaker import CircuitBreaker
 from service.stores.opening import open_store
 
-EXPOSURES_SHARE = 0.1  # of the buffer: events, which nobody can make again, have the rest for themselves
+EXPOSURES_SHARE = 0.5  # of the buffer: events, which nobody can make again, have the rest for themselves
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # its paths name users
 RESOURCES = (recommendations, intents, items, events, experiments, health, users)
 
@@ -86,10 +87,11 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
     intake = EventIntake(store, types, settings.future_tolerance, posts)
 
     shadow = Shadow(registry)
-    exposing = Exposing(store, Activity(settings.activity_thresholds), kept=posts is not None)
+    spool = None if settings.events is None else Spool(settings.events, lambda content: store.append([], content))
+    exposing = Exposing(spool, Activity(settings.activity_thresholds))
     recommending = Recommending(registry, store, last_intents, exposing, shadow)
     batches = MicroBatches(
-        recommending.begin, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline
+        recommending.answer, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline
     )
     control = control_state(store)
     app.state.parts = Parts(
@@ -109,12 +111,13 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
         if registry.ready:
             telemetry.INTENT_ENTROPY.set(recommending.recent_intents.entropy(registry.engine().bundle_id))
         telemetry.UNAVAILABLE_ITEMS.set(len(unavailable.current.item_ids))
-        if posts is not None:
+        if posts is not None and spool is not None:
             with suppress(StoreUnavailableError):
                 await posts.follow()
-                waiting = await store.logged_count()
-                intake.log_full = waiting > settings.events_buffer
-                exposing.full = waiting > settings.events_buffer * EXPOSURES_SHARE
+                await spool.adopt()
+                waiting = await store.logged_bytes() / 1e6
+                intake.log_full = waiting > settings.events_buffer_mb
+                exposing.full = waiting > settings.events_buffer_mb * EXPOSURES_SHARE
 
     await follow()
     watch = asyncio.create_task(_repeat(follow, settings.poll_seconds))
@@ -125,6 +128,8 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
         with suppress(asyncio.CancelledError):
             await watch
         shadow.close()
+        if spool is not None:
+            await spool.close()
         await store.close()
 
 

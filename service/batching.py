@@ -14,13 +14,6 @@ Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 
-class Answered(NamedTuple, Generic[Answer]):
-    """One answer a request, in order."""
-
-    answers: list[Answer]
-    kept: Awaitable[None] | None = None  # what has to be over before any of them is given
-
-
 class _Waiting(NamedTuple, Generic[Request, Answer]):
     request: Request
     answered: asyncio.Future[Answer]
@@ -37,13 +30,13 @@ class MicroBatches(Generic[Request, Answer]):
 
     def __init__(
         self,
-        answer: Callable[[Sequence[Request]], Awaitable[Answered[Answer]]],
+        answer: Callable[[Sequence[Request]], Awaitable[list[Answer]]],
         *,
         largest: int,
         queue_limit: int = 2048,
         deadline: float = 0.5,
     ) -> None:
-        """What `answer` raises, every request of the batch raises. While it keeps something, the next batch is begun.
+        """`answer`: one answer a request, in order; what it raises, every request of the batch raises.
 
         At most `queue_limit` requests wait, none longer than `deadline` seconds.
         """
@@ -53,7 +46,6 @@ class MicroBatches(Generic[Request, Answer]):
         self.deadline = deadline
         self._waiting: deque[_Waiting[Request, Answer]] = deque()
         self._working: asyncio.Task[None] | None = None
-        self._keeping: set[asyncio.Task[None]] = set()
 
     @property
     def full(self) -> bool:
@@ -87,19 +79,16 @@ class MicroBatches(Generic[Request, Answer]):
             return
         BATCH_SIZE.observe(len(batch))
         try:
-            found = await self._answered(batch)
+            answers = await self._answered(batch)
         except Exception as error:
             for one in batch:
                 _refuse(one, error)
             return
-        if found.kept is None:
-            _give(batch, found.answers)
-        else:
-            keeping = asyncio.create_task(_give_once(found.kept, batch, found.answers))
-            self._keeping.add(keeping)
-            keeping.add_done_callback(self._keeping.discard)
+        for one, answer in zip(batch, answers, strict=True):
+            if not one.answered.done():
+                one.answered.set_result(answer)
 
-    async def _answered(self, batch: Sequence[_Waiting[Request, Answer]]) -> Answered[Answer]:
+    async def _answered(self, batch: Sequence[_Waiting[Request, Answer]]) -> list[Answer]:
         """What the batch takes, each of its requests took."""
         traced = [one.timings for one in batch if one.timings is not None]
         shared: list[Timing] = []
@@ -125,24 +114,6 @@ class MicroBatches(Generic[Request, Answer]):
         if taken:
             stage_times("queue").observe(now - taken[0].since)
         return taken
-
-
-async def _give_once(
-    kept: Awaitable[None], batch: Sequence[_Waiting[Request, Answer]], answers: Sequence[Answer]
-) -> None:
-    try:
-        await kept
-    except Exception as error:
-        for one in batch:
-            _refuse(one, error)
-    else:
-        _give(batch, answers)
-
-
-def _give(batch: Sequence[_Waiting[Request, Answer]], answers: Sequence[Answer]) -> None:
-    for one, answer in zip(batch, answers, strict=True):
-        if not one.answered.done():
-            one.answered.set_result(answer)
 
 
 def _refuse(one: _Waiting[Request, Answer], error: Exception) -> None:

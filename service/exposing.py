@@ -1,21 +1,20 @@
 """Every list that was made by a variant leaves an exposure, before its user has it."""
 
-import asyncio
+import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from service.experiments.activity import Activity
 from service.experiments.assignment import Assigned
 from service.experiments.exposures import entry
 from service.schemas import RecommendationRequest
-from service.store_errors import store_failed
-from service.stores.base import SequenceStore, StoreUnavailableError
-from service.telemetry import DropReason, exposures, exposures_dropped, stage_times
+from service.spool import Spool
+from service.telemetry import DropReason, exposures, exposures_dropped
 from service.timestamps import moment
 
-SECONDS = 1.0  # an answer waits for its exposure
+log = logging.getLogger("intently")
 
 
 class Shown(NamedTuple):
@@ -25,49 +24,38 @@ class Shown(NamedTuple):
     user_id: str
     stored_events: int
     assigned: Sequence[Assigned]
-    answer: bytes
+    answer: bytes  # members of `answers.shown_json`
 
 
 class Exposing:
-    """Into the buffer of the event log, one write a batch. Answers do not fail with it: then exposures are dropped."""
+    """Into the buffer of the event log, by way of a spool. Answers do not fail with it: then exposures are dropped."""
 
-    def __init__(self, store: SequenceStore, activity: Activity, *, kept: bool) -> None:
-        """`kept`: whether there is an event log."""
-        self._store = store
+    def __init__(self, spool: Spool | None, activity: Activity) -> None:
+        """`spool`: None where there is no event log."""
+        self._spool = spool
         self.activity = activity
-        self._kept = kept
         self.full = False  # the event log's writer is too far behind
 
-    def record(self, shown: Sequence[Shown], *, away: bool) -> Awaitable[None] | None:
-        """Begun at once; once it is awaited, they are buffered, or dropped and counted: None where they were dropped.
-
-        `away`: the store has just not answered.
-        """
-        if reason := self._reason(away):
-            exposures_dropped(reason).inc(sum(len(one.assigned) for one in shown))
-            return None
-        now = time.time()
-        return self._kept_once(self._store.log(b"".join([self._entry(one, now) for one in shown])), shown)
-
-    async def _kept_once(self, written: Awaitable[None], shown: Sequence[Shown]) -> None:
-        began = time.perf_counter()
-        try:
-            async with asyncio.timeout(SECONDS):
-                await written
-        except (StoreUnavailableError, TimeoutError) as error:
-            store_failed("expose", error)
-            exposures_dropped("store").inc(sum(len(one.assigned) for one in shown))
+    def record(self, shown: Sequence[Shown]) -> None:
+        """They outlive this process once this returns, or are dropped and counted."""
+        counts = Counter([its for one in shown for its in one.assigned])
+        if reason := self._dropped(shown):
+            exposures_dropped(reason).inc(counts.total())
             return
-        stage_times("expose").observe(time.perf_counter() - began)
-        for its, count in Counter([its for one in shown for its in one.assigned]).items():
+        for its, count in counts.items():
             exposures(its.experiment, its.variant).inc(count)
 
-    def _reason(self, away: bool) -> DropReason | None:
-        if not self._kept:
+    def _dropped(self, shown: Sequence[Shown]) -> DropReason | None:
+        if self._spool is None:
             return "no_log"
-        if away:
-            return "store"
-        return "full" if self.full else None
+        if self.full:
+            return "full"
+        now = time.time()
+        try:
+            return None if self._spool.keep(b"".join([self._entry(one, now) for one in shown])) else "full"
+        except OSError as error:
+            log.error("exposures cannot be kept: %s", error)
+            return "disk"
 
     def _entry(self, shown: Shown, now: float) -> bytes:
         return entry(

@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from service.answers import answer_json
-from service.batching import Answered
+from service.answers import answer_json, recommendation_id, shown_json
 from service.catalogue import CATEGORY
 from service.control import Control
 from service.dependencies import Histories
@@ -53,14 +52,7 @@ class Recommending:
             self._control, self._assignments = control, Assignments(control.experiments, control.holdout)
 
     async def answer(self, requests: Sequence[RecommendationRequest], engine: Engine | None = None) -> list[bytes]:
-        """One answer a request, in order, as JSON; from `engine`, else from the engine of each user."""
-        found = await self.begin(requests, engine)
-        if found.kept is not None:
-            await found.kept
-        return found.answers
-
-    async def begin(self, requests: Sequence[RecommendationRequest], engine: Engine | None = None) -> Answered[bytes]:
-        """The same, with exposures that are still being kept.
+        """One answer a request, in order, as JSON; from `engine`, else from the engine of each user.
 
         One read from the store; one encoder call and one ranking an engine.
         """
@@ -77,16 +69,10 @@ class Recommending:
         answers: dict[int, bytes] = {}
         for its, places in groups.items():
             answers |= dict(zip(places, await self._by_engine(its, batch, places), strict=True))
-        kept = self._expose(batch, answers) if batch.assigned else None
-        return Answered([answers[place] for place in range(len(requests))], kept)
-
-    def _expose(self, batch: "_Batch", answers: Mapping[int, bytes]) -> Awaitable[None] | None:
-        shown = []
-        for place, assigned in batch.assigned.items():
-            request = batch.requests[place]
-            if assigned and (user_id := request.user_id) is not None:
-                shown.append(Shown(request, user_id, len(batch.stored[user_id]), assigned, answers[place]))
-        return self._exposing.record(shown, away=batch.degraded is not None) if shown else None
+        if batch.shown:
+            with batch.stages.measure("expose"):
+                self._exposing.record(batch.shown)
+        return [answers[place] for place in range(len(requests))]
 
     def _assigned(self, batch: "_Batch") -> dict[int, tuple[Assigned, ...]]:
         """The variants of all who name a user; with a store that is away nobody's activity is known."""
@@ -126,15 +112,17 @@ class Recommending:
         if self._shadow is not None:
             self._shadow.compare(questions, answers, engine)
         with batch.stages.measure("answer"):
-            return [
-                answer_json(
-                    answer,
-                    engine,
-                    batch.degraded if request.user_id is not None else None,
-                    batch.assigned.get(place, ()),
-                )
-                for place, request, answer in zip(places, requests, answers, strict=True)
-            ]
+            return [self._answer(batch, place, one, engine) for place, one in zip(places, answers, strict=True)]
+
+    def _answer(self, batch: "_Batch", place: int, answer: Answer, engine: Engine) -> bytes:
+        """As JSON; who is in an experiment leaves an exposure."""
+        made, request, assigned = recommendation_id(), batch.requests[place], batch.assigned.get(place, ())
+        if (user_id := request.user_id) is None:
+            return answer_json(made, answer, engine, None)
+        if assigned:
+            shown = shown_json(made, answer, engine, batch.degraded)
+            batch.shown.append(Shown(request, user_id, len(batch.stored[user_id]), assigned, shown))
+        return answer_json(made, answer, engine, batch.degraded, assigned)
 
     def _questions(self, engine: Engine, batch: "_Batch", places: Sequence[int]) -> list[Question]:
         """With their contexts only where a ranker asks for them."""
@@ -167,6 +155,7 @@ class _Batch:
     degraded: str | None
     stages: Stages
     assigned: Mapping[int, tuple[Assigned, ...]] = field(default_factory=dict)  # by place of the request
+    shown: list[Shown] = field(default_factory=list)  # to who is in an experiment
 
     def context(self, place: int, now: float) -> Context | None:
         """What a ranker asks for; None where it is not known how active the user is, the store being away."""

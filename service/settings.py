@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     events: Path | None = Field(default=None, description="directory of the event log; without it none is kept")
     events_seconds: float = Field(default=30.0, gt=0, description="seconds between writes of the event log")
     events_days: int | None = Field(default=None, ge=1, description="days the event log is kept; without it for ever")
-    events_buffer: int = Field(default=100_000, ge=1, description="posts that may wait for the event log's writer")
+    events_buffer_mb: float = Field(default=512, gt=0, description="MB that may wait for the event log's writer")
     activity_thresholds: Annotated[tuple[int, ...], NoDecode] = Field(
         default=THRESHOLDS, description="the most stored events of a user who is pure_new, new, low, medium"
     )

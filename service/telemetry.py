@@ -61,7 +61,7 @@ STAGES = ("queue", "store", "encode", "search", "answer", "expose")
 EVENT_STATUSES = (*(status.value for status in EventStatus), "future", "invalid")
 HTTP_STATUSES = ("200", "422", "500", "503")  # every route can answer these; others appear when they happen
 STORE_OPERATIONS = ("append", "read", "erase", "expose")
-DropReason = Literal["no_log", "store", "full"]
+DropReason = Literal["no_log", "full", "disk"]
 BREAKER_STATES = ("closed", "open")  # False and True
 
 

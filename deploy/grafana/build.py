@@ -109,12 +109,9 @@ PANELS: list[tuple[str, str, str, dict[str, str]]] = [
     ),
     (
         "Event log",
-        "short",
-        "Posts that wait for the event log's writer; events written a second.",
-        {
-            "waiting": "intently_event_log_buffered",
-            "written": f"rate(intently_event_log_written_total{RATE})",
-        },
+        "bytes",
+        "What waits in the store for the event log's writer.",
+        {"waiting": "intently_event_log_buffered_bytes"},
     ),
     (
         "Intents in use",

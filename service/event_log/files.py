@@ -5,7 +5,7 @@
 import hashlib
 import shutil
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -54,14 +54,20 @@ class EventFiles:
             by_day[datetime.fromtimestamp(event.received, UTC).date()].append(event)
         return [self._write(day, its, name) for day, its in by_day.items()]
 
-    def add_exposures(self, entries: Sequence[bytes], name: str) -> int:
-        """Write exposures as they were buffered into one file an experiment and day -> how many rows."""
+    def add_exposures(self, entries: Sequence[bytes], name: str, erased: Mapping[str, float] | None = None) -> int:
+        """Write exposures as they were buffered into one file an experiment and day -> how many rows.
+
+        `erased`: user_id -> Unix seconds until when nothing of the user may be written.
+        """
         self._directory.mkdir(exist_ok=True)
         lines = self._directory / f"{UNFINISHED}{name}.jsonl"
         try:
             lines.write_bytes(b"".join(entries))
             with duckdb.connect(config={"threads": 1}) as connection:  # the workers answer beside it
                 connection.execute(f"CREATE TABLE exposures AS {ROWS}", [str(lines)])
+                if erased:
+                    _make_erased(connection, erased)
+                    connection.execute("DELETE FROM exposures WHERE is_erased(user_id, received)")
                 parts = "SELECT experiment, floor(received / 86400)::BIGINT, count(*) FROM exposures GROUP BY ALL"
                 found = connection.execute(parts).fetchall()
                 for experiment, days, _ in found:
@@ -81,12 +87,11 @@ class EventFiles:
         if not until or not files:
             return 0
         with duckdb.connect() as connection:
-            connection.execute("CREATE TABLE erased (user_id VARCHAR, until DOUBLE)")
-            connection.executemany("INSERT INTO erased VALUES (?, ?)", list(until.items()))
+            _make_erased(connection, until)
             touched = connection.execute(
                 "SELECT DISTINCT filename "
-                "FROM read_parquet(?, filename = true, hive_partitioning = false, union_by_name = true) AS log "
-                "WHERE EXISTS (FROM erased WHERE erased.user_id = log.user_id AND log.received <= until)",
+                "FROM read_parquet(?, filename = true, hive_partitioning = false, union_by_name = true) "
+                "WHERE is_erased(user_id, received)",
                 [[str(file) for file in files]],
             ).fetchall()
             for (name,) in touched:
@@ -143,11 +148,17 @@ class EventFiles:
             lines.unlink(missing_ok=True)
 
     def _without_erased(self, connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-        kept = (
-            "SELECT log.* FROM read_parquet($1, hive_partitioning = false) AS log WHERE NOT EXISTS "
-            "(FROM erased WHERE erased.user_id = log.user_id AND log.received <= until)"
-        )
+        kept = "FROM read_parquet($1, hive_partitioning = false) WHERE NOT is_erased(user_id, received)"
         _copy(connection, kept, [str(file)], file)
+
+
+def _make_erased(connection: duckdb.DuckDBPyConnection, until: Mapping[str, float]) -> None:
+    """The table of who was erased, and the question whether something of a user is."""
+    connection.execute("CREATE TABLE erased (whom VARCHAR, until DOUBLE)")
+    connection.execute(
+        "CREATE MACRO is_erased(its, moment) AS EXISTS (FROM erased WHERE whom = its AND moment <= until)"
+    )
+    connection.executemany("INSERT INTO erased VALUES (?, ?)", list(until.items()))
 
 
 def _small(day: Path) -> list[Path]:

@@ -3,7 +3,9 @@
 from prometheus_client import Counter, Gauge
 
 BUFFERED = Gauge(
-    "intently_event_log_buffered", "Posts of events that wait for the event log's writer.", multiprocess_mode="livemax"
+    "intently_event_log_buffered_bytes",
+    "Room in the store that events and exposures take which wait for the event log's writer.",
+    multiprocess_mode="livemax",
 )
 WRITTEN = Counter("intently_event_log_written", "Events written to the event log.")
 EXPOSURES_WRITTEN = Counter("intently_event_log_exposures_written", "Exposures written to the event log.")

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from service.stores.base import LogEntry, SequenceStore, StoreUnavailableError
 log = logging.getLogger("intently")
 AT_ONCE, BYTES_AT_ONCE = 2000, 32 << 20  # of the buffer's entries, each up to 1,000 events or 64 exposures
 PAGE = 100  # entries read at once
+REMEMBERED_SECONDS = 600.0
 LEASE_SECONDS, RENEWED_SECONDS = 20.0, 5.0  # a writer that was killed keeps others waiting for so long
 BELIEVED_SECONDS = 2 * LEASE_SECONDS  # a lease that goes on for longer was written by a clock that was wrong
 
@@ -40,6 +42,7 @@ class LogWriter:
         self._days = days
         self._name = uuid4().hex
         self._tidied = False
+        self._erased: dict[str, float] = {}  # user_id -> when, Unix seconds
         self.writes = False  # whether this one held the lease when it last asked
         self._lease = SharedDocument(store, "event-log-writer", Lease())
 
@@ -62,7 +65,7 @@ class LogWriter:
         """
         written = 0
         waiting = await self._store.logged_count()
-        BUFFERED.set(waiting)  # now, because what follows may fail
+        BUFFERED.set(await self._store.logged_bytes())  # now, because what follows may fail
         if not await self._held():
             return 0
         if not self._tidied:
@@ -72,7 +75,7 @@ class LogWriter:
             written += await asyncio.to_thread(self._move, entries)
             await self._store.drop_logged([entry.entry_id for entry in entries])
             waiting -= len(entries)  # what comes meanwhile waits, or under load a small file would follow another
-        BUFFERED.set(await self._store.logged_count())
+        BUFFERED.set(await self._store.logged_bytes())
         today = datetime.now(UTC).date()
         await asyncio.to_thread(self._files.merge, today)
         if self._days is not None:
@@ -115,11 +118,18 @@ class LogWriter:
         if events:
             self._files.add(events, _name(entries))
             WRITTEN.inc(len(events))
-        exposed = self._files.add_exposures(exposures, _name(entries)) if exposures else 0
+        self._remember(erasures)
+        exposed = self._files.add_exposures(exposures, _name(entries), self._erased) if exposures else 0
         EXPOSURES_WRITTEN.inc(exposed)
         if rewritten := self._files.erase(erasures):
             log.info("event log: %d users erased from %d files", len(erasures), rewritten)
         return len(events) + exposed
+
+    def _remember(self, erasures: Iterable[Erasure]) -> None:
+        """For exposures, which may arrive a little after an erasure that came after them."""
+        now = time.time()
+        self._erased = {user_id: at for user_id, at in self._erased.items() if at > now - REMEMBERED_SECONDS}
+        self._erased |= {one.user_id: one.received for one in erasures}
 
     async def _held(self) -> bool:
         """Whether this writer holds the lease, which it prolongs or takes if it can."""

@@ -1,6 +1,6 @@
 """That a user was given a variant's list: an entry of the event log's buffer, and a row of its files.
 
-An entry is a line of JSON joined around the answer, which is JSON already; nobody takes it apart before it is written.
+An entry is a line of JSON; nobody takes it apart before it is written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,14 @@ from service.experiments.assignment import Assigned
 
 EXPOSURES = "exposures"  # the directory below the event log's
 BEGINNING = b'{"exposed":['  # by which entries are told from those of events
-_STRUCTS = {
+_COLUMNS = {
     "exposed": "STRUCT(experiment VARCHAR, phase INTEGER, variant VARCHAR, tester BOOLEAN)[]",
-    "answer": "STRUCT(recommendation_id VARCHAR, items STRUCT(item_id VARCHAR, score FLOAT)[], bundle_id VARCHAR, "
-    "source VARCHAR, degraded VARCHAR)",
+    "recommendation_id": "VARCHAR",
+    "items": "VARCHAR[]",
+    "scores": "FLOAT[]",
+    "bundle_id": "VARCHAR",
+    "source": "VARCHAR",
+    "degraded": "VARCHAR",
     "user_id": "VARCHAR",
     "user_group": "VARCHAR",
     "stored_events": "INTEGER",
@@ -25,13 +29,11 @@ _STRUCTS = {
     "received": "DOUBLE",
 }
 ROWS = f"""
-SELECT answer.recommendation_id, its.experiment, its.phase, its.variant, its.tester, user_id, user_group, stored_events,
-    attributes::VARCHAR AS attributes, answer.bundle_id, answer.source, answer.degraded,
-    [item.item_id FOR item IN answer.items] AS items, [item.score FOR item IN answer.items] AS scores,
-    timestamp, received
+SELECT recommendation_id, its.experiment, its.phase, its.variant, its.tester, user_id, user_group, stored_events,
+    attributes::VARCHAR AS attributes, bundle_id, source, degraded, items, scores, timestamp, received
 FROM (
     SELECT *, unnest(exposed) AS its FROM read_json($1, format = 'newline_delimited',
-        columns = {{{", ".join(f"{name}: '{kind}'" for name, kind in _STRUCTS.items())}}})
+        columns = {{{", ".join(f"{name}: '{kind}'" for name, kind in _COLUMNS.items())}}})
 )
 """  # noqa: S608  # our own words
 
@@ -47,7 +49,7 @@ def entry(
     timestamp: float,
     received: float,
 ) -> bytes:
-    """One line. Times are Unix seconds: when the list was shown, and the service's clock."""
+    """One line; `answer` is of `shown_json`. Unix seconds: when the list was shown, and the service's clock."""
     about = {
         "user_id": user_id,
         "user_group": user_group,
@@ -57,7 +59,7 @@ def entry(
         "received": received,
     }
     exposed = b",".join([one.exposed for one in assigned])
-    return b"".join((BEGINNING, exposed, b'],"answer":', answer, b",", orjson.dumps(about)[1:], b"\n"))
+    return b"".join((BEGINNING, exposed, b"],", answer, b",", orjson.dumps(about)[1:], b"\n"))
 
 
 def _json(attributes: Mapping[str, Any]) -> bytes:

@@ -1,7 +1,7 @@
 """What a sequence store promises."""
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -82,13 +82,6 @@ class SequenceStore(Protocol):
         """Every stored event, a user's own together and oldest first; for moving to another store."""
         ...
 
-    def log(self, content: bytes) -> Awaitable[None]:
-        """Buffer something for the event log alone; once it is awaited, it survives the end of this process.
-
-        It is begun at once: a read that follows at once may take it along.
-        """
-        ...
-
     async def logged(self, limit: int, after: str | None = None) -> list[LogEntry]:
         """The oldest entries of the event log's buffer, or the oldest after that entry."""
         ...
@@ -99,6 +92,10 @@ class SequenceStore(Protocol):
 
     async def logged_count(self) -> int:
         """How many entries are buffered."""
+        ...
+
+    async def logged_bytes(self) -> int:
+        """How much room they take, roughly; 0 for none."""
         ...
 
     async def document(self, name: str, *, unless: int | None = None) -> Document | None:

@@ -15,7 +15,6 @@ from service.stores import packed
 from service.stores.base import Document, EventStatus, Interaction, LogEntry, StoredEvent, StoreUnavailableError
 from service.stores.breaker import CircuitBreaker
 from service.stores.redis_client import answer_seconds
-from service.stores.unsent import LOG_FIELD, Unsent
 
 APPEND = (Path(__file__).parent / "append.lua").read_text(encoding="utf-8")
 APPEND_DIGEST = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()  # the name the server gives it
@@ -24,9 +23,10 @@ if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'content', ARGV[3])
 return 1
 """
+SAMPLES = 100  # blocks of the stream, to tell its size from
 SCANNED = 1000  # keys looked at a call
 SCAN_SECONDS = 60.0  # for that many of ours among any number of others
-LOG = "intently:log"
+LOG, LOG_FIELD = "intently:log", b"e"
 STATUSES = (EventStatus.ACCEPTED, EventStatus.DUPLICATE, EventStatus.LATE)
 CALLS = 16  # at once, so that few TLS handshakes begin together; further ones wait within their own time
 DAY_MILLISECONDS = 86_400_000
@@ -56,7 +56,6 @@ class RedisStore:
         self._redis: Any = client  # redis-py's types promise two kinds of answers
         self._is_cluster = isinstance(client, RedisCluster)
         self._mget = client.mget_nonatomic if isinstance(client, RedisCluster) else client.mget
-        self._unsent: Unsent | None = None
         self._limit = stored_events
         self._milliseconds = 0 if stored_days is None else round(stored_days * DAY_MILLISECONDS)
         self._timeout = timeout
@@ -88,11 +87,7 @@ class RedisStore:
         if not user_ids:
             return []
         keys = [_key(user_id) for user_id in user_ids]
-        if (unsent := self._unsent) is None or self._is_cluster:
-            values: list[bytes | None] = await self._bounded(lambda: self._mget(keys), self._timeout)
-        else:
-            self._unsent = None
-            values = await self._read_and_log(keys, unsent)
+        values: list[bytes | None] = await self._bounded(lambda: self._mget(keys), self._timeout)
         return [packed.interactions(value, limit=self._limit) for value in values]
 
     async def erase(self, user_id: str, logged: bytes = b"") -> bool:
@@ -107,14 +102,6 @@ class RedisStore:
             for key, value in zip(keys, values, strict=True):
                 for event in packed.events(_user_id(key), value or b""):
                     yield event
-
-    def log(self, content: bytes) -> Awaitable[None]:
-        """See SequenceStore. With the next read, if that is begun before anything else happens: one round trip."""
-        if self._unsent is None:
-            self._unsent = Unsent([], asyncio.get_running_loop().create_future())
-            asyncio.get_running_loop().call_soon(self._send, self._unsent)
-        self._unsent.contents.append(content)
-        return asyncio.shield(self._unsent.written)
 
     async def logged(self, limit: int, after: str | None = None) -> list[LogEntry]:
         """See SequenceStore."""
@@ -131,6 +118,12 @@ class RedisStore:
     async def logged_count(self) -> int:
         """See SequenceStore."""
         return int(await self._bounded(lambda: self._redis.xlen(LOG), self._timeout))
+
+    async def logged_bytes(self) -> int:
+        """See SequenceStore."""
+        if not await self.logged_count():
+            return 0
+        return int(await self._bounded(lambda: self._redis.memory_usage(LOG, samples=SAMPLES), self._timeout) or 0)
 
     async def document(self, name: str, *, unless: int | None = None) -> Document | None:
         """See SequenceStore."""
@@ -169,40 +162,6 @@ class RedisStore:
             for place, answer in zip(forgotten, again, strict=True):
                 answers[place] = answer
         return answers
-
-    def _send(self, unsent: Unsent) -> None:
-        if unsent is self._unsent:  # no read took it along
-            self._unsent = None
-            self._task(self._log(unsent))
-
-    async def _log(self, unsent: Unsent) -> None:
-        try:
-            await self._bounded(lambda: self._redis.xadd(LOG, unsent.fields()), self._write_timeout)
-        except BaseException as error:  # cancelled by `close` too: somebody waits
-            unsent.settle(error)
-        else:
-            unsent.settle()
-
-    async def _read_and_log(self, keys: list[str], unsent: Unsent) -> list[bytes | None]:
-        """A read that is too late costs no log: that is sent again, alone, which may take longer."""
-        try:
-            values: list[bytes | None] = await self._bounded(lambda: self._mget_and_log(keys, unsent), self._timeout)
-        except BaseException:
-            self._task(self._log(unsent))
-            raise
-        return values
-
-    async def _mget_and_log(self, keys: list[str], unsent: Unsent) -> list[bytes | None]:
-        """A log that is refused does not spoil the read."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.xadd(LOG, unsent.fields())
-            pipeline.mget(keys)
-            logged, values = await pipeline.execute(raise_on_error=False)
-        if isinstance(values, Exception):
-            raise values
-        unsent.settle(logged if isinstance(logged, Exception) else None)
-        found: list[bytes | None] = values
-        return found
 
     async def _erase(self, user_id: str, logged: bytes) -> int:
         [erased] = await self._written([("DEL", _key(user_id))], logged)

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -81,10 +81,6 @@ class SQLiteStore:
                 for event in packed.events(last, sequence):
                     yield event
 
-    def log(self, content: bytes) -> Awaitable[None]:
-        """See SequenceStore. A power cut may take what came since the last append."""
-        return self._run(self._writing, lambda: self._log_without_fsync(content))
-
     async def logged(self, limit: int, after: str | None = None) -> list[LogEntry]:
         """See SequenceStore."""
         query, place = "SELECT id, content FROM log WHERE id > ? ORDER BY id LIMIT ?", (int(after or 0), limit)
@@ -100,6 +96,11 @@ class SQLiteStore:
         """See SequenceStore."""
         count = await self._run(self._reading, lambda: self._reader.execute("SELECT count(*) FROM log").fetchone())
         return int(count[0])
+
+    async def logged_bytes(self) -> int:
+        """See SequenceStore."""
+        query = "SELECT coalesce(sum(length(content)), 0) FROM log"
+        return int((await self._run(self._reading, lambda: self._reader.execute(query).fetchone()))[0])
 
     async def document(self, name: str, *, unless: int | None = None) -> Document | None:
         """See SequenceStore."""
@@ -217,14 +218,6 @@ class SQLiteStore:
     def _log(self, logged: bytes) -> None:
         if logged:
             self._writer.execute("INSERT INTO log (content) VALUES (?)", (logged,))
-
-    def _log_without_fsync(self, content: bytes) -> None:
-        """Each of a few hundred a second would wait for the disk; WAL without it is as safe from a kill."""
-        self._writer.execute("PRAGMA synchronous=NORMAL")
-        try:
-            self._log(content)
-        finally:
-            self._writer.execute("PRAGMA synchronous=FULL")
 
     def _drop_logged(self, numbers: list[tuple[int]]) -> None:
         with self._transaction():

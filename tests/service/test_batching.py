@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.batching import Answered, MicroBatches
+from service.batching import MicroBatches
 from service.errors import OverloadedError
 from service.telemetry import TIMINGS, Stages, Timing
 
@@ -17,12 +17,12 @@ class Doubling:
         self.batches: list[list[int]] = []
         self.let = asyncio.Event()
 
-    async def __call__(self, numbers: Sequence[int]) -> Answered[int]:
+    async def __call__(self, numbers: Sequence[int]) -> list[int]:
         self.batches.append(list(numbers))
         await self.let.wait()
         if 13 in numbers:
             raise ValueError("13")
-        return Answered([2 * number for number in numbers])
+        return [2 * number for number in numbers]
 
 
 async def asked(batches: MicroBatches[int, int], *numbers: int) -> list[asyncio.Task[int]]:
@@ -100,10 +100,10 @@ async def test_a_traced_request_is_told_what_its_batch_took() -> None:
     """Its own time in the queue and the stages of the whole batch; who is not traced is told nothing."""
     let = asyncio.Event()
 
-    async def answer(numbers: Sequence[int]) -> Answered[int]:
+    async def answer(numbers: Sequence[int]) -> list[int]:
         with Stages(observed=False).measure("encode"):
             await let.wait()
-        return Answered(list(numbers))
+        return list(numbers)
 
     batches = MicroBatches(answer, largest=8)
 
@@ -119,26 +119,3 @@ async def test_a_traced_request_is_told_what_its_batch_took() -> None:
     assert [its.stage for its in first] == [its.stage for its in second] == ["queue", "encode"]
     assert first[1] == second[1]
     assert first[0].started < second[0].started <= second[0].ended == first[0].ended <= first[1].started
-
-
-async def test_while_a_batch_is_being_kept_the_next_is_begun_and_no_answer_leaves() -> None:
-    """Each is given once its own is kept; what that raises, its requests raise, and no others."""
-    kept = {number: asyncio.get_running_loop().create_future() for number in (1, 2, 3)}
-    begun = []
-
-    async def work(numbers: Sequence[int]) -> Answered[int]:
-        begun.append(numbers[0])
-        return Answered([2 * numbers[0]], kept[numbers[0]])
-
-    first, second, third = await asked(MicroBatches(work, largest=1), 1, 2, 3)
-    await asyncio.sleep(0.01)
-    assert begun == [1, 2, 3]
-    assert not any(one.done() for one in (first, second, third))
-    kept[2].set_result(None)
-    assert await second == 4
-    kept[3].set_exception(ValueError("3"))
-    with pytest.raises(ValueError, match="3"):
-        await third
-    assert not first.done()
-    kept[1].set_result(None)
-    assert await first == 2

@@ -19,9 +19,10 @@ from service.event_log.files import EventFiles
 from service.event_log.writer import Lease, LogWriter
 from service.schemas import RecommendationRequest
 from service.shared_document import SharedDocument
+from service.spool import adopt
 from service.stores.opening import open_store
 from tests.service.experiments.declared import declaration
-from tests.service.test_exposures import ARMS
+from tests.service.experiments.shown import ARMS
 from tests.service.test_processes import Service, children, eventually
 
 CLIENTS, ROUNDS = 4, 3
@@ -144,6 +145,7 @@ async def lease_over(url: str) -> None:
 async def written(url: str, log: Path) -> None:
     """Whatever the killed left in the buffer, by the next writer."""
     store = open_store(url, timeout=5)
+    await adopt(log, lambda content: store.append([], content))
     await LogWriter(store, EventFiles(log), seconds=1, days=None).close()
     assert await store.logged_count() == 0
     await store.close()

@@ -30,7 +30,7 @@ def exposure(user: str, variant: str, at: float, **more: Any) -> Row:
     """`at`: seconds after NOW."""
     identity = {"recommendation_id": f"{user}@{at}", "user_id": user, "variant": variant, "experiment": "blend"}
     state = {"phase": 1, "tester": False, "user_group": "new", "stored_events": 3, "attributes": {}}
-    answer = {"bundle_id": "b", "source": "model", "items": [{"item_id": "i", "score": 1.0}]}
+    answer = {"bundle_id": "b", "source": "model", "items": ["i"], "scores": [1.0]}
     times = {"timestamp": NOW + at, "received": NOW + at}
     return identity | state | answer | times | more
 
@@ -54,6 +54,5 @@ def write(directory: Path, exposures: Iterable[Row], events: Iterable[LoggedEven
 def _entry(row: Row) -> bytes:
     """As it lies in the buffer."""
     assigned = {name: row[name] for name in ("experiment", "phase", "variant", "tester")}
-    answer = {name: row[name] for name in ("recommendation_id", "items", "bundle_id", "source")}
-    rest = {name: it for name, it in row.items() if name not in assigned and name not in answer}
-    return orjson.dumps({"exposed": [assigned], "answer": answer, **rest}) + b"\n"
+    rest = {name: it for name, it in row.items() if name not in assigned}
+    return orjson.dumps({"exposed": [assigned], **rest}) + b"\n"

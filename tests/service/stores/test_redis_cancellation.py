@@ -28,13 +28,10 @@ class Crowd:
         self.stores = stores
         self.chance = random.Random(1)
         self.seen: Counter[str] = Counter()
-        self.logging: list[asyncio.Future[None]] = []
 
     async def ask(self) -> None:
-        """One call for a few users over any of the stores; half of them take along what is logged just before."""
+        """One call for a few users over any of the stores."""
         store = self.chance.choice(self.stores)
-        if self.chance.random() < 0.5:
-            self.logging.append(asyncio.ensure_future(store.log(b"something")))
         names = self.chance.sample(self.names, self.chance.randint(1, 5))
         try:
             found = await store.recent_many(names)
@@ -54,10 +51,6 @@ class Crowd:
             await asyncio.sleep(self.chance.choice([0, 0, 0.0002]))
             task.cancel()
         await asyncio.gather(*asking)
-        logged = await asyncio.wait_for(asyncio.gather(*self.logging, return_exceptions=True), 30)
-        self.seen["logged"] += logged.count(None)
-        assert all(one is None or isinstance(one, StoreUnavailableError) for one in logged), "each is told"
-        self.logging.clear()
 
 
 @pytest.fixture(params=["redis", "cluster"])

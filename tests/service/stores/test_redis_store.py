@@ -163,21 +163,3 @@ async def test_an_event_takes_at_most_36_bytes_of_memory(
         used = client.memory_usage(f"intently:{{{user}}}:s", samples=0)
     assert isinstance(used, int)
     assert 25 < used / events <= 36
-
-
-async def test_a_read_that_is_too_late_costs_no_log(opened: OpenStore, start_server: StartServer) -> None:
-    """They went together; the server pauses for longer than a read may take, and for less than a write may."""
-    server = start_server()
-    store = opened(f"redis://127.0.0.1:{server.port}/0", timeout=0.05)
-    assert await store.recent_many(["u"]) == [[]]
-    with Redis(port=server.port) as admin:
-        admin.execute_command("CLIENT", "PAUSE", 300)
-    written = store.log(b"content")
-    assert await refused(store) < 0.25
-    await written
-    assert {entry.content for entry in await store.logged(10)} == {b"content"}, "perhaps twice"
-    server.terminate()
-    gone = store.log(b"content")
-    await refused(store)
-    with pytest.raises(StoreUnavailableError):
-        await gone
