@@ -1,7 +1,9 @@
 """Recommendations as JSON, joined from parts that were encoded when the bundle was loaded."""
 
+from binascii import hexlify
 from collections.abc import Sequence
-from uuid import uuid4
+from os import urandom
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -13,16 +15,25 @@ from service.question import Answer
 ITEM_ID = slice(len(b'{"item_id":'), -len(b',"score":'))  # of `Engine.item_json`
 
 
-def recommendation_id() -> bytes:
-    """A new one."""
-    return uuid4().hex.encode()
+class Listed(NamedTuple):
+    """What an answer and its exposure have in common."""
+
+    recommendation_id: bytes
+    rows: list[int]
+    scores: bytes  # as JSON
+
+    @classmethod
+    def of(cls, answer: Answer) -> "Listed":
+        """With a new id."""
+        scores = orjson.dumps(np.ascontiguousarray(answer.ranking.scores), option=orjson.OPT_SERIALIZE_NUMPY)
+        return cls(hexlify(urandom(16)), answer.ranking.rows.tolist(), scores)
 
 
 def answer_json(
-    made: bytes, answer: Answer, engine: Engine, degraded: str | None, assigned: Sequence[Assigned] = ()
+    listed: Listed, answer: Answer, engine: Engine, degraded: str | None, assigned: Sequence[Assigned] = ()
 ) -> bytes:
-    """A RecommendationAnswer, by its recommendation id, without the fields that are None."""
-    parts = [b'{"recommendation_id":"', made, b'","items":[', _items(answer, engine), b"]"]
+    """A RecommendationAnswer without the fields that are None."""
+    parts = [b'{"recommendation_id":"', listed.recommendation_id, b'","items":[', _items(listed, answer, engine), b"]"]
     intents = [{"intent_id": one.intent_id, "weight": one.weight} for one in answer.intents]
     parts += [b',"intents":', orjson.dumps(intents) if intents else b"[]"]
     parts += [b',"bundle_id":', engine.bundle_id_json, b',"source":"', answer.source.encode(), b'"']
@@ -39,24 +50,20 @@ def answer_json(
     return b"".join(parts)
 
 
-def shown_json(made: bytes, answer: Answer, engine: Engine, degraded: str | None) -> bytes:
+def shown_json(listed: Listed, answer: Answer, engine: Engine, degraded: str | None) -> bytes:
     """What an exposure says of it, as members of a JSON object."""
-    items = b",".join([engine.item_json[row - 1][ITEM_ID] for row in answer.ranking.rows.tolist()])
-    parts = [b'"recommendation_id":"', made, b'","items":[', items, b'],"scores":', _scores(answer)]
+    beginnings = engine.item_json
+    items = b",".join([beginnings[row - 1][ITEM_ID] for row in listed.rows])
+    parts = [b'"recommendation_id":"', listed.recommendation_id, b'","items":[', items, b'],"scores":', listed.scores]
     parts += [b',"bundle_id":', engine.bundle_id_json, b',"source":"', answer.source.encode(), b'"']
     if degraded is not None:
         parts += [b',"degraded":', orjson.dumps(degraded)]
     return b"".join(parts)
 
 
-def _scores(answer: Answer) -> bytes:
-    return orjson.dumps(np.ascontiguousarray(answer.ranking.scores), option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _items(answer: Answer, engine: Engine) -> bytes:
-    rows = answer.ranking.rows.tolist()
-    beginnings = engine.item_json
-    parts = [beginnings[row - 1] + score for row, score in zip(rows, _scores(answer)[1:-1].split(b","), strict=False)]
+def _items(listed: Listed, answer: Answer, engine: Engine) -> bytes:
+    rows, beginnings = listed.rows, engine.item_json
+    parts = [beginnings[row - 1] + score for row, score in zip(rows, listed.scores[1:-1].split(b","), strict=False)]
     if answer.titles:
         parts = [part + _title(engine.items[row - 1].title) for part, row in zip(parts, rows, strict=True)]
     if answer.reasons is not None:

@@ -38,12 +38,12 @@ class Exposing:
 
     def record(self, shown: Sequence[Shown]) -> None:
         """They outlive this process once this returns, or are dropped and counted."""
-        counts = Counter([its for one in shown for its in one.assigned])
+        counts = Counter([(its.experiment, its.variant) for one in shown for its in one.assigned])
         if reason := self._dropped(shown):
             exposures_dropped(reason).inc(counts.total())
             return
-        for its, count in counts.items():
-            exposures(its.experiment, its.variant).inc(count)
+        for (experiment, variant), count in counts.items():
+            exposures(experiment, variant).inc(count)
 
     def _dropped(self, shown: Sequence[Shown]) -> DropReason | None:
         if self._spool is None:

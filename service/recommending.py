@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from service.answers import answer_json, recommendation_id, shown_json
+from service.answers import Listed, answer_json, shown_json
 from service.catalogue import CATEGORY
 from service.control import Control
 from service.dependencies import Histories
@@ -116,13 +116,13 @@ class Recommending:
 
     def _answer(self, batch: "_Batch", place: int, answer: Answer, engine: Engine) -> bytes:
         """As JSON; who is in an experiment leaves an exposure."""
-        made, request, assigned = recommendation_id(), batch.requests[place], batch.assigned.get(place, ())
+        listed, request, assigned = Listed.of(answer), batch.requests[place], batch.assigned.get(place, ())
         if (user_id := request.user_id) is None:
-            return answer_json(made, answer, engine, None)
+            return answer_json(listed, answer, engine, None)
         if assigned:
-            shown = shown_json(made, answer, engine, batch.degraded)
+            shown = shown_json(listed, answer, engine, batch.degraded)
             batch.shown.append(Shown(request, user_id, len(batch.stored[user_id]), assigned, shown))
-        return answer_json(made, answer, engine, batch.degraded, assigned)
+        return answer_json(listed, answer, engine, batch.degraded, assigned)
 
     def _questions(self, engine: Engine, batch: "_Batch", places: Sequence[int]) -> list[Question]:
         """With their contexts only where a ranker asks for them."""

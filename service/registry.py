@@ -114,7 +114,7 @@ class Registry:
             engine = self._others.pop(bundle_id, None) or await asyncio.to_thread(self._load, path)
             if engine is not None:
                 if self._engine is not None:
-                    _ended(self._engine)
+                    self._others[self._engine.bundle_id] = self._engine  # a variant may go on with it
                 self._engine = self._begun(engine)
                 READY.set(1)
                 BUNDLE_CREATED.set(engine.created)

@@ -17,7 +17,7 @@ from service.stores.base import StoreUnavailableError
 
 Send = Callable[[bytes], Awaitable[object]]  # raises StoreUnavailableError
 SECONDS, AGAIN_SECONDS = 0.1, 1.0  # between two sends, and after one that failed
-PIECE, MOST = 1 << 20, 32 << 20  # bytes: of one entry, about; of all that wait, while the store is away
+PIECE, MOST = 1 << 18, 32 << 20  # bytes: of one entry, about; of all that wait, while the store is away
 NAMES = ".unsent-*"
 
 

@@ -18,7 +18,7 @@ from service.stores.base import LogEntry, SequenceStore, StoreUnavailableError
 
 log = logging.getLogger("intently")
 AT_ONCE, BYTES_AT_ONCE = 2000, 32 << 20  # of the buffer's entries, each up to 1,000 events or 64 exposures
-PAGE = 100  # entries read at once
+PAGE, PAGE_BYTES = 100, 1 << 20  # read at once, about: for longer a store would keep others waiting
 REMEMBERED_SECONDS = 600.0
 LEASE_SECONDS, RENEWED_SECONDS = 20.0, 5.0  # a writer that was killed keeps others waiting for so long
 BELIEVED_SECONDS = 2 * LEASE_SECONDS  # a lease that goes on for longer was written by a clock that was wrong
@@ -86,13 +86,14 @@ class LogWriter:
     async def _next(self) -> list[LogEntry]:
         """The oldest entries, so many that they fit into memory."""
         entries: list[LogEntry] = []
-        size = 0
+        size, limit = 0, 1
         while len(entries) < AT_ONCE and size < BYTES_AT_ONCE:
-            page = await self._store.logged(PAGE, after=entries[-1].entry_id if entries else None)
+            page = await self._store.logged(limit, after=entries[-1].entry_id if entries else None)
             entries += page
             size += sum(len(entry.content) for entry in page)
-            if len(page) < PAGE:
+            if len(page) < limit:
                 break
+            limit = max(1, min(PAGE, PAGE_BYTES * len(entries) // max(1, size)))
         return entries
 
     async def close(self) -> None:

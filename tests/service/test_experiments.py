@@ -34,7 +34,7 @@ async def bundles(tiny_bundle: Path, tmp_path: Path) -> dict[str, str]:
 async def recommending(bundles: dict[str, str], tmp_path: Path, opened: OpenStore) -> Recommending:
     """Over a real store; `follow` the control state with both of its parts."""
     store = opened(f"sqlite:///{tmp_path}/s.sqlite3")
-    exposing = Exposing(store, Activity(), kept=True)
+    exposing = Exposing(None, Activity())
     return Recommending(Registry(tmp_path / "bundles"), store, LastIntents(), exposing)
 
 

@@ -21,6 +21,7 @@ from service.shadow import Shadow
 from service.stores.base import SequenceStore
 from service.telemetry import Stages
 from tests.conftest import TINY_ITEMS, write_tiny_bundle
+from tests.service.experiments.declared import declaration, running
 from tests.service.test_registry import newer, rewritten
 
 OpenStore = Callable[..., SequenceStore]
@@ -42,7 +43,7 @@ async def registry(tiny_bundle: Path, tmp_path: Path) -> Registry:
 
 
 def recommend_with(registry: Registry, store: SequenceStore, shadow: Shadow | None = None) -> Recommending:
-    return Recommending(registry, store, LastIntents(), Exposing(store, Activity(), kept=False), shadow)
+    return Recommending(registry, store, LastIntents(), Exposing(None, Activity()), shadow)
 
 
 def named(tmp_path: Path, name: str) -> str:
@@ -79,6 +80,23 @@ async def test_a_promoted_canary_is_not_loaded_again(registry: Registry, tmp_pat
     await registry.refresh(Control(active=first))
     assert registry.engine() is canary
     assert {registry.engine_for(user) for user in USERS[:50]} == {canary}
+
+
+async def test_a_variant_s_bundle_that_was_the_active_one_is_not_loaded_again(
+    registry: Registry, tmp_path: Path
+) -> None:
+    """Nor when it becomes the active one again."""
+    first, second = named(tmp_path, "first"), named(tmp_path, "second")
+    variants = [{"name": "a", "weight": 5000, "bundle_id": first}, {"name": "b", "weight": 5000, "bundle_id": second}]
+    experiments = running(declaration(variants=variants))
+    await registry.refresh(Control(active=second, experiments=experiments))
+    engines = registry.engine_of_variant(first), registry.engine_of_variant(second)
+    await registry.refresh(Control(active=first, experiments=experiments))
+    assert registry.engine() is engines[0]
+    assert (registry.engine_of_variant(first), registry.engine_of_variant(second)) == engines
+    await registry.refresh(Control(active=second))
+    assert registry.engine() is engines[1]
+    assert registry.engine_of_variant(first) is engines[1], "nobody needs it any more"
 
 
 async def test_a_canary_that_cannot_be_loaded_costs_nobody_an_answer(registry: Registry, tmp_path: Path) -> None:
