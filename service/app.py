@@ -109,7 +109,7 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
         recommending.follow(decided)
         telemetry.CONTROL_VERSION.set(control.current.version)
         if registry.ready:
-            telemetry.INTENT_ENTROPY.set(recommending.recent_intents.entropy(registry.engine().bundle_id))
+            telemetry.intents_answered(recommending.recent_intents.counts(registry.engine().bundle_id))
         telemetry.UNAVAILABLE_ITEMS.set(len(unavailable.current.item_ids))
         if posts is not None and spool is not None:
             with suppress(StoreUnavailableError):

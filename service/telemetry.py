@@ -1,7 +1,7 @@
 """What Prometheus sees of the workers. Never a label by user, item or raw path; every status is counted."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from service.recent_intents import entropy
 from service.schemas import Source
 from service.stores.base import EventStatus
 
@@ -53,10 +54,18 @@ INTENT_ENTROPY = Gauge(
     "workers, taken at every poll; e to its power is the effective number of intents.",
     multiprocess_mode="livemax",  # of few answers it is too low: a worker that has just begun must not count
 )
+INTENT_ANSWERS = Gauge(
+    "intently_intent_answers",
+    "Of the workers' last 1000 answers each, by the active bundle: those of its most frequent intent (rank 1), of the "
+    "second, and so on, and of all other intents.",
+    ["rank"],  # an intent's number would mean another one after every swap
+    multiprocess_mode="livesum",
+)
 EXPOSURES = Counter("intently_exposures", "Exposures of running experiments.", ["experiment", "variant"])
 EXPOSURES_DROPPED = Counter("intently_exposures_dropped", "Exposures that no file will hold.", ["reason"])
 READY = Gauge("intently_ready", "Workers that have loaded a bundle.", multiprocess_mode="livesum")
 
+INTENT_RANKS = ("1", "2", "3", "4", "5", "6", "7", "8", "9")  # and "other"
 STAGES = ("queue", "store", "encode", "search", "answer", "expose")
 EVENT_STATUSES = (*(status.value for status in EventStatus), "future", "invalid")
 HTTP_STATUSES = ("200", "422", "500", "503")  # every route can answer these; others appear when they happen
@@ -83,6 +92,15 @@ def initialise(routes: Iterable[tuple[str, str]] = ()) -> None:
         exposures_dropped(reason)
     for state in BREAKER_STATES:
         BREAKER_CHANGES.labels(state)
+    intents_answered([])
+
+
+def intents_answered(counts: Sequence[int]) -> None:
+    """How many of this worker's latest answers each intent had, the most frequent first."""
+    INTENT_ENTROPY.set(entropy(counts))
+    for place, rank in enumerate(INTENT_RANKS):
+        INTENT_ANSWERS.labels(rank).set(counts[place] if place < len(counts) else 0)
+    INTENT_ANSWERS.labels("other").set(sum(counts[len(INTENT_RANKS) :]))
 
 
 def breaker_changed(is_open: bool) -> None:

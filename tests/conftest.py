@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -60,8 +61,8 @@ def tiny_encoder() -> bytes:
     return bytes(model.SerializeToString())
 
 
-def write_tiny_bundle(root: Path, name: str = "tiny", item_ids: list[str] = TINY_ITEMS) -> Path:
-    """Six items, two intents, D = 2; popularity falls from a (60) to f (10)."""
+def write_tiny_bundle(root: Path, name: str = "tiny", item_ids: list[str] = TINY_ITEMS, **said: Any) -> Path:
+    """Six items, two intents, D = 2; popularity falls from a (60) to f (10). `said`: more of the manifest."""
     descriptions = [
         IntentDescription(intent_id=0, size=3, share=0.75, top_items=[IntentItem(item_id=item_ids[0], score=1.0)]),
         IntentDescription(intent_id=1, size=1, share=0.25, top_items=[IntentItem(item_id=item_ids[3], score=1.0)]),
@@ -79,6 +80,7 @@ def write_tiny_bundle(root: Path, name: str = "tiny", item_ids: list[str] = TINY
         "training_users": 4,
         "training_interactions": 210,
         "data_fingerprint": "hand-made",
+        **said,
     }
     items = [
         Item(item_id=item_id, title=f"Title of {item_id}", category="x" if i < 3 else "y")

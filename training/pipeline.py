@@ -12,7 +12,7 @@ from models.methods import build
 from models.methods.base import IntentMethod
 from training.batches import TrainingBatches
 from training.config import TrainingConfig
-from training.curves import draw_curves, validation_curve
+from training.curves import described_run, draw_curves, validation_curve
 from training.distributed import Ranks, joined
 from training.evaluation import top_rows_of_method
 from training.intent_report import described, true_labels
@@ -107,7 +107,8 @@ def run_training(
     metrics: dict[str, dict[str, float]] = {
         name: measure(trainer.method, held_out(dataset, name), dataset, target) for name in SPLITS
     }
-    published = publish(trainer.method, config, dataset, trainer.training, metrics, out, labels)
+    run = described_run(work / "log.jsonl", outcome)
+    published = publish(trainer.method, config, dataset, trainer.training, metrics, run, out, labels)
     curve = validation_curve(work / "log.jsonl", config.training.select_by)
     return Run(published, outcome, metrics, dataset.name, dataset.holdout, curve, placed)
 

@@ -13,6 +13,7 @@ import torch
 from models.methods.base import IntentMethod
 from service.bundle import contents, files
 from service.bundle.contents import Item
+from service.bundle.manifest import TrainingRun
 from service.inference.retrieval import flat_index
 from training.batches import packed_batches
 from training.config import TrainingConfig
@@ -44,6 +45,7 @@ def publish(
     data: PreparedDataset,
     training: Sequences,
     metrics: Mapping[str, Mapping[str, float]],
+    run: TrainingRun,
     root: Path,
     truth: list[str] | None = None,
 ) -> Published:
@@ -61,7 +63,7 @@ def publish(
     warnings = config.intent_gate.check(report)
     manifest = _manifest(method, config, data, training, metrics, report | {"index_recall@20": recall})
     path = files.write_bundle(
-        root, manifest | {"intent_warnings": warnings}, _files(method, index, assigned, training, data)
+        root, manifest | {"run": run, "intent_warnings": warnings}, _files(method, index, assigned, training, data)
     )
     return Published(path, report, warnings, head_rates(assigned, training.lengths))
 

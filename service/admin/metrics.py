@@ -1,4 +1,4 @@
-"""What all workers counted, as Prometheus reads it."""
+"""What all workers counted, how experiments stand and the last training went, as Prometheus reads it."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator
@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 
 from service.admin.parts import Its
+from service.admin.training import LastTraining
 
 router = APIRouter()
 LABEL = "experiment"
@@ -18,10 +19,11 @@ LABEL = "experiment"
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request, its: Its) -> Response:
-    """Of all workers and of the supervisor."""
+    """Of all workers, of the supervisor, and of the newest bundle's training."""
     decided = await its.control.poll()
     running = {one.name for one in decided.experiments if one.state == "running"}
-    collectors: list[Collector] = [MultiProcessCollector(None, path=request.app.state.metrics_directory)]  # type: ignore[no-untyped-call]
+    counted = MultiProcessCollector(None, path=request.app.state.metrics_directory)  # type: ignore[no-untyped-call]
+    collectors: list[Collector] = [counted, LastTraining(its.bundles)]
     if its.standings is not None:
         collectors.append(its.standings)
     found = await asyncio.to_thread(generate_latest, _OfRunning(collectors, running))

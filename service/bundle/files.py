@@ -34,6 +34,7 @@ COOCCURRENCE = "cooccurrence.npz"
 RANKER = "ranker.onnx"
 FILES = frozenset({ENCODER, ITEM_INDEX, INTENT_INDEX, VOCABULARY, ITEMS, POPULARITY, INTENTS})
 OPTIONAL = frozenset({TOPK, COOCCURRENCE, RANKER})
+LATER = ("ranker", "run")  # fields of the manifest that came after the first bundles
 MANIFEST_LIMIT = 4 << 20  # bytes; a manifest is a few KiB
 
 
@@ -70,7 +71,7 @@ def write_bundle(root: Path, manifest: Mapping[str, Any], files: Mapping[str, by
         raise ValueError(f"a bundle holds {sorted(FILES)}, got {sorted(files)}")
     digests = {name: FileDigest(size=len(data), sha256=_sha256(data)) for name, data in sorted(files.items())}
     checked = Manifest(**manifest, files=digests)
-    absent = {"ranker"} if checked.ranker is None else set()  # readers from before it take what does not have it
+    absent = {name for name in LATER if getattr(checked, name) is None}  # readers from before take what has none
     manifest_json = checked.model_dump_json(indent=1, exclude=absent).encode()
     target = root / f"{checked.name}-{manifest_digits(manifest_json)}"
     root.mkdir(parents=True, exist_ok=True)

@@ -54,6 +54,20 @@ class SecondStage(_Strict):
     config: dict[str, Any] = Field(default={}, description="the ranker's configuration")
 
 
+Curve = list[tuple[int, float]]  # epoch, value
+
+
+class TrainingRun(_Strict):
+    """How the training went that the weights come from; curves are thinned."""
+
+    epochs: int = Field(ge=0)
+    best_epoch: int = Field(ge=0, description="whose weights are in the bundle")
+    seconds: float = Field(ge=0)
+    peak_memory_mb: float = Field(ge=0, description="10^6 bytes")
+    losses: dict[str, Curve] = Field(default={}, description="loss term -> its mean in each epoch")
+    validation: dict[str, Curve] = Field(default={}, description="metric -> its value after each validated epoch")
+
+
 class Manifest(_Strict):
     """`manifest.json`. Its SHA-256 is the tail of the bundle id, so nothing can be altered unseen."""
 
@@ -70,6 +84,7 @@ class Manifest(_Strict):
     training_users: int = Field(ge=0)
     training_interactions: int = Field(ge=0)
     metrics: dict[str, dict[str, float]] = Field(default={}, description="split -> metric -> value")
+    run: TrainingRun | None = Field(default=None, description="of a bundle made of another: its parent's")
     intent_report: dict[str, float] = {}
     intent_warnings: list[str] = Field(default=[], description="what the gate before publishing found wrong")
     config: dict[str, Any] = Field(default={}, description="the training configuration")

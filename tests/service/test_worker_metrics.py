@@ -42,6 +42,11 @@ def running(request: pytest.FixtureRequest, start_server: Any, tiny_bundle: Path
     assert code == 0, errors
 
 
+def intent_answers(running: Running) -> list[float]:
+    ranks = [*(str(rank) for rank in range(1, 10)), "other"]
+    return [running.metric(f'intently_intent_answers{{rank="{rank}"}}') or 0.0 for rank in ranks]
+
+
 def test_metrics_add_up_over_the_workers(running: Running, tiny_bundle: Path) -> None:
     """Everything begins at 0; a batch of 6 lists is answered by one worker, half of them by each of two intents."""
     stages = ("queue", "store", "encode", "search", "answer")
@@ -59,7 +64,9 @@ def test_metrics_add_up_over_the_workers(running: Running, tiny_bundle: Path) ->
     requests = [{"history": [item]} for item in "adadad"]
     assert len(call(f"{running.service.url}/v1/recommendations/batch", {"requests": requests})["answers"]) == 6
     assert running.metric(counts[-1]) == 11
+    eventually(lambda: sum(intent_answers(running)) == 16)
     if running.workers == 1:
+        assert intent_answers(running) == [13, 3, *[0] * 8]
         wanted = 13 / 16 * log(16 / 13) + 3 / 16 * log(16 / 3)  # 10 + 3 answers of one intent, 3 of the other
         eventually(lambda: running.metric("intently_intent_entropy") == pytest.approx(wanted))
 

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from service.bundle.files import newest_bundle, open_bundle
 from tests.training.conftest import CONFIG
 from training.bundle_evaluation import compare_bundles, evaluate_baseline, evaluate_bundle
 from training.config import BUILT_IN, ConfigError, TrainingConfig
-from training.curves import draw_curves
+from training.curves import described_run, draw_curves
+from training.loop import Outcome
 from training.pipeline import choose_device, run_training
-from training.run_log import read_lines
+from training.run_log import append_line, read_lines
 
 YAML = CONFIG.model_dump_json()  # JSON is YAML
 
@@ -39,6 +41,33 @@ def test_the_bundle_describes_its_intents(bundle: Path) -> None:
     assert all(intent.top_items for intent in opened.intents if intent.size)
     assert opened.manifest.intent_report["used"] == 4
     assert opened.items[0].title
+
+
+def test_the_bundle_says_how_its_training_went(bundle: Path) -> None:
+    """Its curves are those of the run log: six epochs, each validated."""
+    its = open_bundle(bundle).manifest.run
+    assert its is not None
+    entries = read_lines(bundle.parent.parent / "work/log.jsonl")
+    assert its.epochs == len(entries) == 6
+    assert set(its.losses) == set(entries[0]["losses"]) >= {"next_item"}
+    assert its.losses["next_item"] == [(one["epoch"], round(one["losses"]["next_item"], 5)) for one in entries]
+    ndcg = [(one["epoch"], round(one["validation"]["NDCG@20"], 5)) for one in entries]
+    assert its.validation["NDCG@20"] == ndcg
+    assert max(ndcg, key=lambda point: point[1])[0] == its.best_epoch
+    assert its.seconds > 0
+
+
+def test_long_curves_are_thinned_up_to_their_last_epoch(tmp_path: Path) -> None:
+    """Of 61 epochs every third; of the 30 that validate each one; a loss that is no number is left out."""
+    log = tmp_path / "log.jsonl"
+    for epoch in range(1, 62):
+        validation = {} if epoch % 2 else {"NDCG@20": epoch / 100}
+        losses = {"next_item": 1 / epoch, "contrast": nan if epoch == 61 else 1.0}
+        append_line(log, {"epoch": epoch, "losses": losses, "validation": validation})
+    its = described_run(log, Outcome(61, 60, 0.6, 1.0, 0.1, 1.0))
+    assert [epoch for epoch, _ in its.losses["next_item"]] == list(range(1, 62, 3))
+    assert its.losses["contrast"][-1] == (58, 1.0)
+    assert its.validation["NDCG@20"] == [(epoch, epoch / 100) for epoch in range(2, 61, 2)]
 
 
 def test_a_bundle_does_not_differ_from_itself(bundle: Path, prepared: Path) -> None:
