@@ -13,10 +13,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def call(url: str, body: Any = None) -> Any:
+def call(url: str, body: Any = None, *, seconds: float = 5) -> Any:
     """GET, or POST of JSON: the answer as JSON where it is JSON, else as text."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=seconds) as answer:
         text = answer.read().decode()
     return json.loads(text) if text.startswith(("{", "[")) else text

@@ -1,0 +1,1 @@
+"""One dashboard a file: `board()` is what Grafana reads."""
