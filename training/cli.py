@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from training.cli_data import prepare_command, synthesize_command
+from training.cli_download import download_command
 from training.cli_ranker import ranker_command
 
 # Waiting OpenMP threads sleep. Spinning ones starve each other where cores are shared.
@@ -20,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+app.command("download")(download_command)
 app.command("prepare")(prepare_command)
 app.command("synthesize")(synthesize_command)
 app.command("ranker")(ranker_command)
