@@ -101,7 +101,7 @@ bench-replay: $(BIN)/.installed-dev  ## A/B experiments on Beauty (INTENTLY_DATA
 reproduce: $(BIN)/.installed  ## The papers' tables on DATASET=beauty|sports|toys|yelp|ml-1m|beauty-54k: a queue of hours that can be stopped.
 	$(BIN)/python benchmarks/reproduce.py $(DATASET)
 
-render: $(BIN)/.installed  ## Draw the figures and render docs/benchmarks.md from benchmarks/results.
+render: $(BIN)/.installed  ## Draw the figures; render docs/benchmarks.md and the numbers in docs/methods from benchmarks/results.
 	$(BIN)/python benchmarks/figures.py
 	$(BIN)/python benchmarks/render.py
 

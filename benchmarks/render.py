@@ -1,4 +1,4 @@
-"""Render docs/benchmarks.md from benchmarks/results/*.jsonl; the newest line of each experiment counts.
+"""Render docs/benchmarks.md, and the numbers in docs/methods, from benchmarks/results; the newest line counts.
 
 python benchmarks/render.py
 """
@@ -11,6 +11,7 @@ from blends import blends
 from chaos_table import chaos
 from experiment_table import experiment_cost, experiment_levels, experiment_losses, experiment_report
 from intents import intents
+from method_table import write_pages
 from ranker_table import ranker
 from replay_table import replays
 from reproduction import is_temporal, reproduction
@@ -31,7 +32,7 @@ SHOWN = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the pages."""
     lines = [json.loads(line) for path in sorted(RESULTS.glob("*.jsonl")) for line in path.read_text().splitlines()]
     parts = ["# Benchmarks", "Rendered by `make render` from `benchmarks/results`; every row names its command."]
     parts.append(reproduction(lines))
@@ -66,6 +67,7 @@ def main() -> None:
     ]
     parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
     PAGE.write_text("\n\n".join(parts) + "\n")
+    write_pages(PAGE.parent / "methods", lines)
     print(f"wrote {PAGE}")
 
 
