@@ -2,9 +2,9 @@
 
 import gzip
 import json
-import os
-import subprocess
+import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -19,17 +19,19 @@ EXAMPLES = ROOT / "docs/examples"
 SEEN = [(user, (user + place) % 7, 1_000_000_000 + 60 * place) for user in range(6) for place in range(6)]
 
 
-def example(name: str, *words: object) -> str:
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / f"{name}.py", *map(str, words)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+Example = Callable[..., str]
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Example:
+    """Run one with these words on its command line -> what it printed."""
+
+    def run(name: str, *words: object) -> str:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+        runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
 
 
 def test_every_example_is_listed_and_tried() -> None:
@@ -44,7 +46,7 @@ def of_first_user(data: PreparedDataset) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["ml-1m", "ml-20m"])
-def test_movielens(form: str, tmp_path: Path) -> None:
+def test_movielens(form: str, example: Example, tmp_path: Path) -> None:
     """Movie 0 is `Amélie, Fabuleux (2001)` of the genres Comedy and Romance, in Latin-1 in the older form."""
     raw = tmp_path / form
     raw.mkdir()
@@ -69,7 +71,7 @@ def test_movielens(form: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["reviews_Beauty_5.json.gz", "reviews.json", "ratings_Beauty.csv"])
-def test_amazon_reviews(name: str, tmp_path: Path) -> None:
+def test_amazon_reviews(name: str, example: Example, tmp_path: Path) -> None:
     """Packed JSON lines, plain ones, and the CSV without a header; ids keep their leading zeros."""
     if name.endswith("csv"):
         text = "".join(f"A{user},000{item},4.0,{time}\n" for user, item, time in SEEN)
@@ -88,7 +90,7 @@ def test_amazon_reviews(name: str, tmp_path: Path) -> None:
     assert of_first_user(data)[0] == "0000"
 
 
-def test_csv_export(tmp_path: Path) -> None:
+def test_csv_export(example: Example, tmp_path: Path) -> None:
     """A return is no purchase; 24.12.2025 09:30 in Berlin is 08:30 UTC; 1.299,00 is 1299."""
     orders = "".join(
         f"{user};A-{item};24.12.2025 09:3{place};1\n" for user in range(4) for place, item in enumerate("123")
@@ -105,7 +107,7 @@ def test_csv_export(tmp_path: Path) -> None:
     assert first == 1_766_565_000 * 1_000_000
 
 
-def test_client_loop(house: House) -> None:
+def test_client_loop(house: House, example: Example) -> None:
     """Popular items for a visitor nobody knows, then the model's; what was clicked is remembered, then forgotten."""
     said = example("client_loop", f"http://127.0.0.1:{house.public_port}", "visitor", 3).splitlines()
     assert said[0].startswith("popular, intents []: ")

@@ -1,5 +1,6 @@
 """Every relative link of README and docs leads to a file that is there, and to a heading that it has."""
 
+import os
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +27,17 @@ def test_links_are_found() -> None:
     assert "docs/house.svg" in links("README.md")
     assert "experiments.md#second-stage" not in anchors(ROOT / "docs/experiments.md")
     assert {"second-stage", "offline-auc"} <= anchors(ROOT / "docs/experiments.md")
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, waiting = set(), ["README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        found = {os.path.normpath((ROOT / page).parent / link.partition("#")[0]) for link in links(page)}
+        names = {os.path.relpath(path, ROOT) for path in found if path.endswith(".md")}
+        waiting += sorted(names & pages().keys() - reached)
+    assert pages().keys() - reached == set()
 
 
 def links(page: str) -> list[str]:
