@@ -67,7 +67,7 @@ def _brought(address: str, target: Path, progress: Progress, pause: float) -> Pa
             _attempt(address, part, progress)
         except urllib.error.HTTPError as error:
             why = f"the server answers {error.code} {error.reason}"
-            if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            if error.code < HTTPStatus.INTERNAL_SERVER_ERROR and error.code != HTTPStatus.TOO_MANY_REQUESTS:
                 raise FetchError(f"{address}: {why}; has the file moved? Give another place with --mirror") from error
         except (OSError, http.client.HTTPException) as error:
             why = str(getattr(error, "reason", error)) or type(error).__name__

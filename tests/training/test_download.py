@@ -158,9 +158,9 @@ def test_a_damaged_file_is_noticed(server: FileServer, tmp_path: Path) -> None:
     assert bring(server, tmp_path) == SHA256
 
 
-@pytest.mark.parametrize(("status", "attempts"), [(404, 1), (503, ATTEMPTS)])
+@pytest.mark.parametrize(("status", "attempts"), [(404, 1), (429, ATTEMPTS), (503, ATTEMPTS)])
 def test_a_refusal_says_why_and_what_to_do(server: FileServer, tmp_path: Path, status: int, attempts: int) -> None:
-    """What is not there is asked for once; a server in trouble, several times."""
+    """What is not there is asked for once; a server that is busy or in trouble, several times."""
     server.status = status
     with pytest.raises(FetchError, match=rf"the server answers {status} .*(--mirror|goes on)"):
         bring(server, tmp_path)
