@@ -59,7 +59,15 @@ def evaluate_bundle(path: Path, data: Path, split: str) -> Scored:
 
 def measure_bundle(bundle: Bundle, split: Split, dataset: PreparedDataset) -> dict[str, float]:
     """Every metric of a split, through the path that serves."""
-    return _metrics(_lists(bundle, split), split, dataset)
+    return _metrics(top_rows_of_bundle(bundle, split), split, dataset)
+
+
+def top_rows_of_bundle(bundle: Bundle, split: Split) -> Integers:
+    """The lists that it serves for a split whose rows are its own."""
+    recommender = Recommender(bundle)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"evaluating {bundle.bundle_id}", total=len(split.targets))
+        return top_rows_of_recommender(recommender, split, lambda done: progress.advance(task, done))
 
 
 def evaluate_baseline(name: str, data: Path, split: str) -> Scored:
@@ -77,7 +85,7 @@ def compare_bundles(first: Path, second: Path, data: Path, split: str) -> dict[s
     """Paired bootstrap of first - second over the users of the split."""
     dataset = load_prepared(data)
     chosen = split_of(dataset, split)
-    a, b = (ranks(_lists(open_for(path, dataset), chosen), chosen.targets) for path in (first, second))
+    a, b = (ranks(top_rows_of_bundle(open_for(path, dataset), chosen), chosen.targets) for path in (first, second))
     return {
         name: paired_bootstrap(measure(a, cutoff), measure(b, cutoff)) for name, (measure, cutoff) in COMPARED.items()
     }
@@ -100,13 +108,6 @@ def split_of(dataset: PreparedDataset, name: str) -> Split:
         if name == known:
             return held_out(dataset, known)
     raise ValueError(f"--split must be validation or test, got {name!r}")
-
-
-def _lists(bundle: Bundle, split: Split) -> Integers:
-    recommender = Recommender(bundle)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(f"evaluating {bundle.bundle_id}", total=len(split.targets))
-        return top_rows_of_recommender(recommender, split, lambda done: progress.advance(task, done))
 
 
 def _metrics(lists: Integers, split: Split, dataset: PreparedDataset) -> dict[str, float]:

@@ -11,6 +11,7 @@ import typer
 
 from training.cli_data import prepare_command, synthesize_command
 from training.cli_download import download_command
+from training.cli_promote import promote_command
 from training.cli_ranker import ranker_command
 
 # Waiting OpenMP threads sleep. Spinning ones starve each other where cores are shared.
@@ -25,6 +26,7 @@ app.command("download")(download_command)
 app.command("prepare")(prepare_command)
 app.command("synthesize")(synthesize_command)
 app.command("ranker")(ranker_command)
+app.command("promote")(promote_command)
 
 
 class Protocol(StrEnum):
