@@ -1,5 +1,6 @@
 # Two targets: `service` (no torch, no compiler) and `training`.
-# The pip mounts are optional: without the secrets pip uses its defaults, with an empty deploy/wheels it downloads torch.
+# The pip mounts are optional: without the secrets pip uses its defaults, with an empty deploy/wheels it downloads torch,
+# from PIP_EXTRA_INDEX_URL where that has it (the small CPU build). RUNTIME is one of the extras `cpu` and `gpu`.
 
 FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
@@ -8,30 +9,33 @@ COPY constraints.txt ./
 RUN python -m venv /opt/intently
 
 FROM build AS service-build
+ARG RUNTIME=cpu
 COPY pyproject.toml README.md LICENSE ./
 COPY models models
 COPY training training
 COPY service service
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf --mount=type=secret,id=ca_bundle,target=/run/secrets/ca.pem \
-    /opt/intently/bin/pip install -c constraints.txt '.[service,cpu,jwt,otel,client]' \
+    /opt/intently/bin/pip install -c constraints.txt ".[service,${RUNTIME},jwt,otel,client]" \
     && /opt/intently/bin/pip uninstall -y pip setuptools \
     && find /opt/intently -name __pycache__ -prune -exec rm -rf {} +
 
 FROM build AS training-build
+ARG RUNTIME=cpu
+ARG PIP_EXTRA_INDEX_URL
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf --mount=type=secret,id=ca_bundle,target=/run/secrets/ca.pem \
     --mount=type=bind,source=deploy/wheels,target=/wheels \
-    /opt/intently/bin/pip install -c constraints.txt torch==2.13.0
+    /opt/intently/bin/pip install -c constraints.txt --find-links /wheels torch==2.13.0
 COPY pyproject.toml README.md LICENSE ./
 COPY models models
 COPY training training
 COPY service service
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf --mount=type=secret,id=ca_bundle,target=/run/secrets/ca.pem \
-    /opt/intently/bin/pip install -c constraints.txt '.[training,cpu]'
+    /opt/intently/bin/pip install -c constraints.txt ".[training,${RUNTIME}]"
 
 FROM python:3.11-slim AS base
 ENV PATH=/opt/intently/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin intently \
-    && install -d -o intently -g intently /bundles /data /events /redis /runs
+    && install -d -o intently -g intently /bundles /data /events /redis /replay /runs /secrets
 USER 10001:10001
 WORKDIR /runs
 

@@ -4,9 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RESULTS := benchmarks/results
 DATASET ?= beauty
+AUDIT := .audit
+service_extras := service,cpu,jwt,otel,client
+training_extras := training,cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-exposures-killed bench-replay bench-ranker reproduce render clean
+.PHONY: help demo test check format programs test-compose audit bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-exposures-killed bench-replay bench-ranker reproduce render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -26,17 +29,48 @@ $(BIN)/.installed-bench: $(BIN)/.installed-dev
 	$(BIN)/pip install -q -c constraints.txt --group bench
 	touch $@
 
+$(AUDIT)/tools/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(AUDIT)/tools
+	$(AUDIT)/tools/bin/pip install -q --upgrade pip==26.3
+	$(AUDIT)/tools/bin/pip install -q -c constraints.txt --group audit
+	touch $@
+
+# What an image holds, and not even pip beside it.
+$(AUDIT)/%/.installed: $(AUDIT)/tools/.installed pyproject.toml constraints.txt
+	$(PYTHON) -m venv --without-pip --clear $(AUDIT)/$*
+	$(AUDIT)/tools/bin/pip --python $(AUDIT)/$*/bin/python install -q -c constraints.txt '.[$($*_extras)]'
+	touch $@
+
 demo: $(BIN)/.installed  ## Synthesize a log, train, export, serve, and show an answer change after an event.
 	$(BIN)/python benchmarks/demo.py
 
 test: $(BIN)/.installed-dev  ## Run every test; real data is read from the folder that INTENTLY_DATASETS names.
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest
 
-check: $(BIN)/.installed-dev  ## Lint, format check, types and import contracts.
+check: $(BIN)/.installed-dev  ## Lint, format check, types, import contracts and the Dockerfile.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+
+test-compose: export COMPOSE_PROJECT_NAME := intently-test
+test-compose: $(BIN)/.installed-dev  ## Start the compose stack as a project of its own, test it over its published ports, take it down.
+	trap 'docker compose --profile train down --volumes' EXIT; \
+	docker compose --profile train up --build --wait --wait-timeout 900 || { docker compose --profile train logs; exit 1; }; \
+	INTENTLY_COMPOSE_URL=http://127.0.0.1:8000 $(BIN)/pytest tests/deploy/test_images.py tests/deploy/test_compose_running.py
+
+audit: $(AUDIT)/service/.installed $(AUDIT)/training/.installed  ## Bills of materials (CycloneDX) and known vulnerabilities of what the images hold.
+	for image in service training; do \
+	    $(AUDIT)/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	        --output-file $(AUDIT)/$$image.cdx.json $(AUDIT)/$$image/bin/python || exit; \
+	done
+	for image in service training; do \
+	    $(AUDIT)/tools/bin/pip-audit --path $$(echo $(AUDIT)/$$image/lib/python*/site-packages) || failed=1; \
+	done; exit $${failed:-0}
+
+programs:  ## Install with apt what some tests need (as root); without it they are skipped, visibly.
+	bash .ci/run programs
 
 format: $(BIN)/.installed-dev  ## Format and fix what can be fixed.
 	$(BIN)/ruff format .
@@ -106,4 +140,4 @@ render: $(BIN)/.installed  ## Draw the figures; render docs/benchmarks.md and th
 	$(BIN)/python benchmarks/render.py
 
 clean:  ## Remove what make created.
-	rm -rf $(VENV) .demo
+	rm -rf $(VENV) $(AUDIT) .demo

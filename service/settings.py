@@ -16,7 +16,7 @@ LogFormat = Literal["json", "text"]
 class Settings(BaseSettings):
     """What one worker needs to know."""
 
-    model_config = SettingsConfigDict(env_prefix="INTENTLY_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="INTENTLY_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     bundle: Path = Field(default=Path("bundles"), description="a bundle, or a directory whose newest bundle is served")
     mirror: str | None = Field(default=None, description="fsspec URL whose bundles are copied to `bundle`")
