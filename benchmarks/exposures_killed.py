@@ -53,7 +53,7 @@ class Clients:
     delivered: TextIO  # recommendation ids
     accepted: TextIO  # event ids
     wanted: int  # lists
-    port: int = 9  # of the service that lives; nobody listens on 9
+    port: int = 0  # of the service; 0 before there is one
     lists: int = 0
     clicks: int = 0
     unanswered: int = 0
@@ -62,6 +62,8 @@ class Clients:
 
     async def keep_asking(self) -> None:
         """Over one connection at a time, until it is over and every click is accepted."""
+        while not self.port:
+            await asyncio.sleep(0.05)
         port, connection = self.port, Connection(self.port)
         clicks: list[Answer] = []
         while clicks or not self.over:
