@@ -9,7 +9,7 @@ service_extras := service,cpu,jwt,otel,client
 training_extras := training,cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format programs test-compose audit bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-exposures-killed bench-replay bench-ranker reproduce render clean
+.PHONY: help spark demo test check format programs test-compose audit bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-exposures-killed bench-replay bench-ranker bench-big-log bench-big-catalogue reproduce render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ $(AUDIT)/%/.installed: $(AUDIT)/tools/.installed pyproject.toml constraints.txt
 	$(PYTHON) -m venv --without-pip --clear $(AUDIT)/$*
 	$(AUDIT)/tools/bin/pip --python $(AUDIT)/$*/bin/python install -q -c constraints.txt '.[$($*_extras)]'
 	touch $@
+
+spark: $(BIN)/.installed  ## Install Spark for `intently-train prepare --engine spark` (needs Java); `make test` then tests it too.
+	$(BIN)/pip install -q -c constraints.txt -e '.[spark]'
 
 demo: $(BIN)/.installed  ## Synthesize a log, train, export, serve, and show an answer change after an event.
 	$(BIN)/python benchmarks/demo.py
@@ -131,6 +134,12 @@ bench-ranker: $(BIN)/.installed  ## ELCRec section 5 on planted users: B against
 
 bench-replay: $(BIN)/.installed-dev  ## A/B experiments on Beauty (INTENTLY_DATASETS), replayed through service and Redis: hours of training, then minutes.
 	$(BIN)/python benchmarks/replay.py --log $(INTENTLY_DATASETS)/Beauty.txt --name beauty
+
+bench-big-log: $(BIN)/.installed  ## Prepare a log of 100 million interactions: seconds, memory, disk (20 GB of disk, 20 minutes).
+	$(BIN)/python benchmarks/big_log.py
+
+bench-big-catalogue: $(BIN)/.installed  ## Train, export and serve a million items (needs wrk; 8 GB of disk, 20 minutes).
+	$(BIN)/python benchmarks/big_catalogue.py
 
 reproduce: $(BIN)/.installed  ## The papers' tables on DATASET=beauty|sports|toys|yelp|ml-1m|beauty-54k: a queue of hours that can be stopped.
 	$(BIN)/python benchmarks/reproduce.py $(DATASET)

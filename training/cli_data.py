@@ -15,6 +15,13 @@ class Holdout(StrEnum):
     REST = "rest"
 
 
+class Engine(StrEnum):
+    """What computes."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
 def prepare_command(
     log: Annotated[
         Path,
@@ -42,6 +49,9 @@ def prepare_command(
     ] = False,
     max_bad_share: Annotated[float, typer.Option(help="Give up when more rows than this are bad.")] = 0.01,
     memory_limit: Annotated[str, typer.Option(help="DuckDB spills to disk beyond this.")] = "4GB",
+    engine: Annotated[
+        Engine, typer.Option(help="duckdb: this process; spark: a Spark session (extra `spark`, and Java).")
+    ] = Engine.DUCKDB,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a prepared dataset at --out.")] = False,
 ) -> None:
     """Check a log and write sequences, vocabulary, items and a manifest; bad rows go to rejects.csv.
@@ -67,7 +77,7 @@ def prepare_command(
             max_bad_share=max_bad_share,
             memory_limit=memory_limit,
         )
-        manifest = prepare(log, out, items=items, options=options, overwrite=overwrite)
+        manifest = prepare(log, out, items=items, options=options, overwrite=overwrite, engine=engine.value)
     except (ValueError, FileNotFoundError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

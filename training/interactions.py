@@ -11,18 +11,19 @@ from typing import Any
 import duckdb
 import ibis
 from ibis import _
-from ibis.backends.duckdb import Backend
 from ibis.expr.types import Table
 
+from training import relations
+from training.engines import Engine, Tables, tables_of
 from training.items_file import describe_items, write_items
-from training.log_readers import Columns, LogFormat, detect_format, log_files, read_log
+from training.log_readers import Columns, LogFormat, detect_format, forget_log, log_files, read_log
 from training.prepared import FORMAT_VERSION, ITEMS, MANIFEST, REJECTS, SEQUENCES, VOCABULARY, Holdout
+from training.sequence_file import INTERACTIONS_AT_ONCE, USERS_AT_ONCE, write_sequences
 from training.two_parts import write_two_parts
 
 TIMED_FORMATS = ("csv", "parquet")  # in the others the place in the file is the time
 TEMPORAL_QUANTILE = 0.9  # of the interactions' moments: where a temporal holdout cuts
 ROUNDING = 1e-9  # 0.29 * 100 is 28.999999999999996
-LONGEST_ID = 256  # characters; what the service takes
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,17 @@ class PrepareOptions:
 
 
 def prepare(
-    log: Path, out: Path, *, items: Path | None = None, options: PrepareOptions | None = None, overwrite: bool = False
+    log: Path,
+    out: Path,
+    *,
+    items: Path | None = None,
+    options: PrepareOptions | None = None,
+    overwrite: bool = False,
+    engine: Engine = "duckdb",
 ) -> dict[str, Any]:
     """Write a prepared dataset to `out` and return its manifest; `out` appears whole or not at all.
+
+    Every engine writes the same dataset.
 
     Raises ValueError when too many rows are bad (the rejects are then beside `out`), nothing is left, or `out`
     exists; FileNotFoundError for a missing log.
@@ -65,7 +74,7 @@ def prepare(
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        manifest = _prepare(log, out, items, options, work)
+        manifest = _prepare(log, out, items, options, work, engine)
         (work / MANIFEST).write_text(json.dumps(manifest, indent=1))
         if out.exists():
             shutil.rmtree(out)
@@ -76,9 +85,11 @@ def prepare(
     return manifest
 
 
-def _prepare(log: Path, out: Path, items: Path | None, options: PrepareOptions, work: Path) -> dict[str, Any]:
+def _prepare(
+    log: Path, out: Path, items: Path | None, options: PrepareOptions, work: Path, engine: Engine
+) -> dict[str, Any]:
     database = work / "scratch.duckdb"
-    with duckdb.connect(str(database)) as connection:
+    with duckdb.connect(str(database)) as connection, tables_of(engine, connection, work) as tables:
         connection.execute(f"SET memory_limit = '{options.memory_limit}'")
         connection.execute(f"SET temp_directory = '{work / 'spill'}'")
         connection.execute("SET TimeZone = 'UTC'")
@@ -86,19 +97,21 @@ def _prepare(log: Path, out: Path, items: Path | None, options: PrepareOptions, 
         if options.holdout == "temporal" and log_format not in TIMED_FORMATS:
             raise ValueError(f"a temporal holdout needs timestamps: a log as CSV or Parquet, got {log.name}")
         read_log(connection, log, log_format, options.columns)
-        tables = ibis.duckdb.from_connection(connection)
-        counts = _check(tables, options, has_time=log_format in TIMED_FORMATS)
+        interactions, counts = _check(connection, tables, options, has_time=log_format in TIMED_FORMATS)
+        forget_log(connection)
         _refuse_bad_log(connection, counts, options, out)
-        counts |= _core(tables, options.core)
+        interactions, dropped = _core(tables, interactions, options.core)
         describe_items(connection, items)
-        _write_sequences(connection, tables, work, _before_cut(tables, options), new_items=options.new_items)
+        _write_sequences(tables, interactions, work, _before_cut(tables, interactions, options), options.new_items)
+        _write_vocabulary(connection, work)
         if options.holdout == "rest":
             write_two_parts(connection, work)
-        counts["items_described"] = write_items(connection, work / ITEMS)
-        connection.execute("COPY (FROM malformed ORDER BY line) TO ? (HEADER)", [str(work / REJECTS)])
-        counts |= _sizes(connection)
+        counts |= dropped | {"items_described": write_items(connection, work / ITEMS)}
+        _write_rejects(connection, work / REJECTS)
+        counts |= _sizes(connection, work)
     database.unlink()
-    shutil.rmtree(work / "spill", ignore_errors=True)
+    for folder in ("spill", "spark"):
+        shutil.rmtree(work / folder, ignore_errors=True)
     return _manifest(log, out, items, options, counts)
 
 
@@ -122,55 +135,29 @@ def _manifest(
     }
 
 
-def _check(tables: Backend, options: PrepareOptions, *, has_time: bool) -> dict[str, Any]:
-    """Split `raw` into `interactions` and additions to `malformed`; drop exact duplicates and unwanted types."""
-    raw = tables.table("raw")
-    read = raw.count().to_pyarrow().as_py() + tables.table("malformed").count().to_pyarrow().as_py()
+def _check(
+    connection: duckdb.DuckDBPyConnection, tables: Tables, options: PrepareOptions, *, has_time: bool
+) -> tuple[Table, dict[str, Any]]:
+    """Split `raw` into interactions and additions to `malformed`; drop exact duplicates and unwanted types."""
+    raw = tables.taken("raw")
+    malformed = _count(connection, "malformed")
+    read = tables.value(raw.count()) + malformed
     if options.event_types:
         raw = raw.filter(_.type.isin(options.event_types))
-    seconds = _.timestamp.try_cast("float64")
-    parsed = _.timestamp.try_cast("timestamp('UTC')")
-    numbers = ibis.or_(_.timestamp.isnull(), seconds.notnull())
-    checked = raw.mutate(
-        seconds=seconds,
-        microseconds=ibis.ifelse(numbers, (seconds * 1e6).round().cast("int64"), _epoch_us(parsed)),
-        reason=_reason(has_time, seconds, parsed),
-    )
-    tables.create_table("checked", checked)
-    checked = tables.table("checked")
-    bad = checked.filter(_.reason.notnull())
-    text = bad.user_id.fill_null("") + "," + bad.item_id.fill_null("") + "," + bad.timestamp.fill_null("")
-    tables.insert("malformed", bad.select(line=_.line, reason=_.reason, text=text))
-    good = checked.filter(_.reason.isnull())
-    found = good.count().to_pyarrow().as_py()
-    if has_time:  # an exact repeat of a timed event is one event; in the text formats a repeat is a repeat purchase
-        key = [good.user_id, good.item_id, good.microseconds, good.type]
-        good = good.mutate(copy=ibis.row_number().over(group_by=key, order_by=good.line)).filter(_.copy == 0)
-    tables.create_table("interactions", good.select("line", "position", "user_id", "item_id", "microseconds"))
-    kept = tables.table("interactions").count().to_pyarrow().as_py()
-    rejected = tables.table("malformed").count().to_pyarrow().as_py()
-    return {"rows_read": int(read), "rejected": int(rejected), "duplicates": int(found - kept)}
+    rows = relations.checked(raw, has_time=has_time)
+    tables.keep("refused", relations.rejected(rows))
+    tables.given("refused")
+    connection.execute("INSERT INTO malformed FROM refused")
+    rejected = _count(connection, "malformed")
+    numbers = {name: tables.keep(f"{name}_numbers", table) for name, table in relations.numbered(raw).items()}
+    interactions = tables.keep("interactions", relations.accepted(rows, numbers, has_time=has_time))
+    duplicates = tables.value(raw.count()) - (rejected - malformed) - tables.value(interactions.count())
+    return interactions, {"rows_read": int(read), "rejected": int(rejected), "duplicates": int(duplicates)}
 
 
-@ibis.udf.scalar.builtin(name="epoch_us")  # type: ignore[untyped-decorator]
-def _epoch_us(moment: ibis.dtype("timestamp('UTC')")) -> int:  # type: ignore[valid-type, empty-body]
-    """DuckDB's microseconds since 1970."""
-
-
-def _reason(has_time: bool, seconds: Any, parsed: Any) -> Any:
-    """Why a row is refused, or NULL."""
-    branches = [
-        (_.user_id.isnull() | (_.user_id == ""), "user_id is empty"),
-        (_.item_id.isnull() | (_.item_id == ""), "item_id is empty"),
-        (_.user_id.length() > LONGEST_ID, f"user_id is longer than {LONGEST_ID} characters"),
-        (_.item_id.length() > LONGEST_ID, f"item_id is longer than {LONGEST_ID} characters"),
-    ]
-    if has_time:
-        branches.append((_.timestamp.isnull(), "timestamp is empty"))
-        wrong = seconds.isnull() & parsed.isnull()
-        branches.append((wrong, "timestamp is neither Unix seconds nor RFC 3339"))
-        branches.append(((seconds < 0) | (seconds > 2**53 / 1e6) | seconds.isnan(), "timestamp is out of range"))
-    return ibis.cases(*branches, else_=ibis.null("string"))
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    found = connection.table(table).count("*").fetchone()
+    return int(found[0]) if found else 0
 
 
 def _refuse_bad_log(
@@ -181,79 +168,76 @@ def _refuse_bad_log(
     if not counts["rows_read"]:
         raise ValueError("the log is empty")
     kept = out.with_name(f"{out.name}.rejects.csv")
-    connection.execute("COPY (FROM malformed ORDER BY line) TO ? (HEADER)", [str(kept)])
+    _write_rejects(connection, kept)
     raise ValueError(
         f"{counts['rejected']} of {counts['rows_read']} rows are bad, more than --max-bad-share "
         f"{options.max_bad_share:g}; see {kept}"
     )
 
 
-def _core(tables: Backend, core: int) -> dict[str, Any]:
+def _write_rejects(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    connection.execute("COPY (FROM malformed ORDER BY line, reason, text) TO ? (HEADER)", [str(path)])
+
+
+def _core(tables: Tables, interactions: Table, core: int) -> tuple[Table, dict[str, Any]]:
     """Drop users and items with fewer than `core` interactions until none is left."""
-    before = tables.table("interactions").count().to_pyarrow().as_py()
-    rounds, size = 0, before
+    before = tables.value(interactions.count())
+    rounds = 0
     while core > 1:
-        current: Table = tables.table("interactions")
-        current = current.mutate(
-            of_user=_.count().over(group_by=current.user_id), of_item=_.count().over(group_by=current.item_id)
-        ).filter((_.of_user >= core) & (_.of_item >= core))
-        tables.create_table("interactions", current.drop("of_user", "of_item"), overwrite=True)
-        remaining = tables.table("interactions").count().to_pyarrow().as_py()
-        if remaining == size:
+        counted = {name: tables.keep(f"{name}_seen", relations.seen(interactions, name)) for name in ("user", "item")}
+        if all((tables.value(its.seen.min()) or core) >= core for its in counted.values()):
             break
-        rounds, size = rounds + 1, remaining
-    return {"core_dropped": int(before - size), "core_rounds": rounds}
+        rounds += 1
+        interactions = tables.keep("interactions", relations.frequent(interactions, counted, core))
+    dropped = before - tables.value(interactions.count())
+    return interactions, {"core_dropped": int(dropped), "core_rounds": rounds}
 
 
-def _before_cut(tables: Backend, options: PrepareOptions) -> Any:
+def _before_cut(tables: Tables, interactions: Table, options: PrepareOptions) -> Any:
     """Of a user's interactions, how many are before the cut; None without one."""
     if options.holdout == "last":
         return None
     if options.holdout == "rest":
         return (_.count() * options.first + ROUNDING).floor().cast("int64")
-    moments = tables.table("interactions").microseconds
-    cut = int(moments.quantile(TEMPORAL_QUANTILE).to_pyarrow().as_py() or 0)
+    cut = round(tables.value(interactions.microseconds.quantile(TEMPORAL_QUANTILE)) or 0)
     return (_.microseconds < cut).sum()
 
 
-def _write_sequences(
-    connection: duckdb.DuckDBPyConnection, tables: Backend, work: Path, before_cut: Any, *, new_items: bool
-) -> None:
-    """Vocabulary by falling count, then item_id; one row a user, in order of first appearance.
+def _write_sequences(tables: Tables, interactions: Table, work: Path, before_cut: Any, new_items: bool) -> None:
+    """Compute the vocabulary and the users; one row a user, in order of first appearance.
 
     With a cut: how many of a user's items are before it, and users without such items last.
     """
-    interactions = tables.table("interactions")
-    counted = interactions.group_by("item_id").agg(count=_.count())
-    if new_items:
-        new = tables.table("described").anti_join(counted, "item_id")
-        counted = counted.union(new.select("item_id", count=ibis.literal(0, "int64")))
-    rows = counted.mutate(item_row=ibis.row_number().over(order_by=[ibis.desc("count"), "item_id"]) + 1)
-    tables.create_table("vocabulary", rows.select("item_row", "item_id", "count"))
-    ordered = [_.microseconds, _.line, _.position]
-    sequences = (
-        interactions.join(tables.table("vocabulary"), "item_id")
-        .group_by("user_id")
-        .agg(
-            item_rows=_.item_row.collect(order_by=ordered),
-            timestamps=_.microseconds.collect(order_by=ordered),
-            first=_.line.min(),
-            before_cut=ibis.literal(1) if before_cut is None else before_cut,
-        )
-        .order_by(_.before_cut == 0, "first", "user_id")
-        .drop("first", *(["before_cut"] if before_cut is None else []))
+    more = tables.taken("described") if new_items else None
+    numbers = tables.kept("item_numbers")
+    vocabulary = tables.keep("vocabulary", relations.vocabulary(interactions, numbers, more))
+    tables.given("vocabulary")
+    every = ibis.literal(1, "int64") if before_cut is None else before_cut
+    users = tables.keep("users", relations.users(interactions, tables.kept("user_numbers"), every))
+    write_sequences(
+        work / SEQUENCES,
+        tables.batches(relations.in_order(users), USERS_AT_ONCE),
+        tables.batches(relations.interactions_in_order(interactions, users, vocabulary), INTERACTIONS_AT_ONCE),
+        with_cut=before_cut is not None,
     )
-    tables.to_parquet(sequences, work / SEQUENCES)
-    connection.execute("COPY (FROM vocabulary ORDER BY item_row) TO ? (FORMAT parquet)", [str(work / VOCABULARY)])
 
 
-def _sizes(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+def _write_vocabulary(connection: duckdb.DuckDBPyConnection, work: Path) -> None:
+    connection.execute(
+        "COPY (SELECT item_row, item_id, count FROM vocabulary ORDER BY item_row) TO ? (FORMAT parquet)",
+        [str(work / VOCABULARY)],
+    )
+
+
+def _sizes(connection: duckdb.DuckDBPyConnection, work: Path) -> dict[str, Any]:
     found = connection.execute(
-        "SELECT count(*), count(DISTINCT user_id), count(DISTINCT item_id) FROM interactions"
+        "SELECT (SELECT sum(count)::BIGINT FROM vocabulary), (SELECT count(*) FROM read_parquet(?)), "
+        "(SELECT count(*) FROM vocabulary WHERE count > 0)",
+        [str(work / SEQUENCES)],
     ).fetchone()
     interactions, users, items = found or (0, 0, 0)
     mean = interactions / users if users else 0.0
-    return {"interactions": interactions, "users": users, "items": items, "mean_length": round(mean, 2)}
+    return {"interactions": interactions or 0, "users": users, "items": items, "mean_length": round(mean, 2)}
 
 
 def fingerprint(paths: list[Path], settings: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Raw logs as one DuckDB table `raw`: line, position, user_id, item_id, timestamp (text), type.
+"""Raw logs as one relation `raw` of DuckDB: line, position, user_id, item_id, timestamp (text), type.
 
 Everything is read as text, so that ids stay strings and every doubtful value can be reported with its line.
 """
@@ -12,6 +12,11 @@ import duckdb
 LogFormat = Literal["auto", "csv", "parquet", "sequences", "pairs"]
 SNIFFED_LINES = 20
 _NO_DELIMITER = "chr(31)"
+_MOVED = """AS good ASOF LEFT JOIN
+             (SELECT good_before, max(rank) AS moved
+              FROM (SELECT good_before, row_number() OVER (ORDER BY line) AS rank FROM bad)
+              GROUP BY good_before) AS down
+        ON good.number > down.good_before"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def detect_format(log: Path) -> LogFormat:
 
 
 def read_log(connection: duckdb.DuckDBPyConnection, log: Path, log_format: LogFormat, columns: Columns) -> None:
-    """Create tables `raw` and `malformed` (line, reason, text). Raises ValueError naming a missing column."""
+    """Create `raw` and `malformed` (line, reason, text). Raises ValueError naming a missing column."""
     connection.execute("CREATE TABLE malformed (line BIGINT, reason VARCHAR, text VARCHAR)")
     if log_format == "csv":
         _read_csv(connection, log, columns)
@@ -64,10 +69,7 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, log: Path, columns: Columns
     parameters = [str(log), delimiter]
     found = [row[0] for row in connection.execute(f"DESCRIBE FROM {source}", parameters).fetchall()]
     selected = _select(columns, found, log)
-    connection.execute(
-        f"CREATE TABLE good AS SELECT row_number() OVER () AS number, {selected} FROM {source}",  # noqa: S608
-        parameters,
-    )
+    connection.execute(f"CREATE TABLE good AS SELECT {selected} FROM {source}", parameters)  # noqa: S608
     # The n-th good row stands on line n + 1 (the header is line 1), moved down by the rejected lines before it.
     connection.execute(
         """
@@ -76,18 +78,15 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, log: Path, columns: Columns
         """
     )
     connection.execute("INSERT INTO malformed SELECT line, 'malformed CSV: ' || reason, text FROM bad")
+    moved = connection.execute("SELECT count(*) > 0 FROM bad").fetchone() == (True,)
     connection.execute(
-        """
-        CREATE TABLE raw AS
-        SELECT number + 1 + coalesce(moved, 0) AS line, 0 AS position, user_id, item_id, timestamp, type
-        FROM good ASOF LEFT JOIN
-             (SELECT good_before, max(rank) AS moved
-              FROM (SELECT good_before, row_number() OVER (ORDER BY line) AS rank FROM bad)
-              GROUP BY good_before) AS down
-        ON good.number > down.good_before
-        """
+        f"""
+        CREATE VIEW raw AS
+        SELECT number + 1 + {"coalesce(moved, 0)" if moved else "0"} AS line, 0 AS position,
+               user_id, item_id, timestamp, type
+        FROM (SELECT rowid + 1 AS number, * FROM good) {_MOVED if moved else ""}
+        """  # noqa: S608
     )
-    connection.execute("DROP TABLE good")
 
 
 def _read_parquet(connection: duckdb.DuckDBPyConnection, log: Path, columns: Columns) -> None:
@@ -95,10 +94,8 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, log: Path, columns: Col
     source, files = "read_parquet(?, hive_partitioning = false)", [str(file) for file in log_files(log)]
     found = [row[0] for row in connection.execute(f"DESCRIBE FROM {source}", [files]).fetchall()]
     selected = _select(columns, found, log)
-    connection.execute(
-        f"CREATE TABLE raw AS SELECT row_number() OVER () AS line, 0 AS position, {selected} FROM {source}",  # noqa: S608
-        [files],
-    )
+    connection.execute(f"CREATE TABLE good AS SELECT {selected} FROM {source}", [files])  # noqa: S608
+    connection.execute("CREATE VIEW raw AS SELECT rowid + 1 AS line, 0 AS position, * FROM good")
 
 
 def log_files(log: Path) -> list[Path]:
@@ -133,13 +130,20 @@ def _read_text(connection: duckdb.DuckDBPyConnection, log: Path, *, pairs: bool)
     )
     connection.execute(
         f"""
-        CREATE TABLE raw AS
+        CREATE TABLE good AS
         SELECT line, generate_subscripts(words[2:], 1) AS position, words[1] AS user_id, unnest(words[2:]) AS item_id,
                NULL::VARCHAR AS timestamp, NULL::VARCHAR AS type
         FROM lines WHERE trim(text) <> '' AND {right}
         """  # noqa: S608
     )
     connection.execute("DROP TABLE lines")
+    connection.execute("CREATE VIEW raw AS FROM good")
+
+
+def forget_log(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop what `read_log` read, once the interactions are made of it; `malformed` stays."""
+    connection.execute("DROP VIEW raw")
+    connection.execute("DROP TABLE good")
 
 
 def _select(columns: Columns, found: list[str], log: Path) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -45,6 +46,48 @@ def test_order_is_by_time_then_by_line(tmp_path: Path) -> None:
     """Seconds and RFC 3339 mix: 1970-01-01T00:00:03Z is 3."""
     log = "user_id,item_id,timestamp\nu,late,9\nu,tie1,5\nu,tie2,5\nu,early,1970-01-01T00:00:03Z\n"
     assert sequences(prepared(tmp_path, log)) == {"u": ["early", "tie1", "tie2", "late"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("7", 7.0),
+        ("7.25", 7.25),
+        ("1e1", 10.0),
+        ("2.0000005", 2.000001),
+        ("1970-01-02", 86400.0),
+        ("1970-01-01 00:01", 60.0),
+        ("1970-01-01T00:00:03Z", 3.0),
+        ("1970-01-01 00:00:03.000001", 3.000001),
+        ("1970-01-01T02:00:00+01:30", 1800.0),
+    ],
+)
+def test_moments_are_read_to_the_microsecond(tmp_path: Path, text: str, moment: float) -> None:
+    """Unix seconds, rounded, or RFC 3339, whose time, seconds and offset may be missing (UTC)."""
+    prepared(tmp_path, f"user_id,item_id,timestamp\nu,a,{text}\n")
+    [found] = pl.read_parquet(tmp_path / "out/sequences.parquet")["timestamps"].to_list()
+    assert found == [round(moment * 1e6)]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("noon", "neither"),
+        ("nan", "neither"),
+        ("infinity", "neither"),
+        ("2026-02-30", "neither"),
+        ("1970-01", "neither"),
+        ("1e5f", "neither"),
+        ("-1", "range"),
+        ("1e99", "range"),
+    ],
+)
+def test_other_timestamps_are_refused(tmp_path: Path, text: str, reason: str) -> None:
+    """What one engine would read and another not is read by none; a number too large stops nothing."""
+    prepared(tmp_path, f"user_id,item_id,timestamp\nu,a,{text}\nu,a,1\n")
+    [(line, found)] = rejects(tmp_path)
+    assert line == 2
+    assert reason in found
 
 
 def test_a_temporal_holdout_cuts_at_nine_tenths_of_the_interactions(tmp_path: Path) -> None:
@@ -168,6 +211,13 @@ def test_items_bring_titles_categories_and_attributes(tmp_path: Path) -> None:
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"log.csv has no column timestamp; it has user_id, item_id"):
         prepared(tmp_path, "user_id,item_id\nu,a\n")
+
+
+def test_without_pyspark_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark.errors", None)
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu,a,1\n")
+    with pytest.raises(ValueError, match=r"--engine spark needs pyspark and Java: pip install 'intently\[spark\]'"):
+        prepare(tmp_path / "log.csv", tmp_path / "out", engine="spark")
 
 
 def test_an_existing_directory_is_not_overwritten_unasked(tmp_path: Path) -> None:
