@@ -8,6 +8,7 @@ from torch import Tensor
 
 from models.methods.base import Batch, Histories
 from models.packing import ragged_arange
+from models.proposals import Negatives
 from training.distributed import Ranks
 from training.sequences import Sequences, head_length
 
@@ -32,12 +33,13 @@ class TrainingBatches:
         batch_size: int,
         device: torch.device,
         partners: bool = False,
+        drawn: Negatives | None = None,
         ranks: Ranks = Ranks(),
     ):
         """Sequences of fewer than two items teach nothing and are left out. Raises ValueError if none is left.
 
         With `partners` each sequence comes with another history that led to its last target (itself where the
-        target occurs once).
+        target occurs once), with `drawn` each batch with item rows from that distribution.
         """
         cut = training.newest(max_length + 1)
         usable = np.flatnonzero(cut.lengths >= 2)
@@ -49,6 +51,7 @@ class TrainingBatches:
         self._sequences = torch.from_numpy(usable).to(device)
         self._heads = torch.from_numpy(training.lengths[usable] >= head_length(training.lengths)).to(device)
         self._partners = _PartnerIndex(self._rows, self._starts, self._lengths) if partners else None
+        self._drawn = drawn
         self._items = items
         self._batch_size = batch_size
         self._device = device
@@ -89,6 +92,7 @@ class TrainingBatches:
             heads=self._heads[chosen],
             mean_targets=self.mean_targets,
             partners=self._partners.draw(together, mine, self._generator) if self._partners else None,
+            drawn=self._drawn.draw(self._items, self._generator) if self._drawn else None,
         )
 
     def _negatives(self, together: Tensor, mine: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def evaluate_bundle(path: Path, data: Path, split: str) -> Scored:
     """Rank the whole catalogue through ONNX Runtime and FAISS. Raises BundleError, ValueError."""
     dataset = load_prepared(data)
     bundle = open_for(path, dataset)
-    chosen = split_of(dataset, split)
+    chosen = split_of(dataset, split).spaced(bundle.manifest.config.get("training", {}).get("evaluated_users"))
     metrics = measure_bundle(bundle, chosen, dataset)
     written = bundle.manifest.metrics.get(split, {})
     differences = [abs(metrics[name] - value) for name, value in written.items() if name in metrics]

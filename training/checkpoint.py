@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.methods.base import IntentMethod
+from training.optimizers import Optimizer
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Progress:
     seconds: float = 0.0  # spent in finished epochs, over all resumptions
 
 
-def save(path: Path, method: IntentMethod, optimizer: torch.optim.Optimizer, progress: Progress, key: str) -> None:
+def save(path: Path, method: IntentMethod, optimizer: Optimizer, progress: Progress, key: str) -> None:
     """Write to a temporary file, fsync, rename. `key` names the configuration and data this state belongs to."""
     state: dict[str, Any] = {
         "key": key,
@@ -38,7 +39,7 @@ def save(path: Path, method: IntentMethod, optimizer: torch.optim.Optimizer, pro
     temporary.replace(path)
 
 
-def load(path: Path, method: IntentMethod, optimizer: torch.optim.Optimizer, key: str) -> Progress:
+def load(path: Path, method: IntentMethod, optimizer: Optimizer, key: str) -> Progress:
     """Restore everything `save` wrote. Raises ValueError when the checkpoint belongs to another run."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state["key"] != key:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.encoder import EncoderOptions
 from models.methods.base import METHODS, NextItemLoss, Objective
+from models.proposals import Negatives
 from training.intent_gate import IntentGate
 
 BUILT_IN = Path(__file__).parent / "configs"
@@ -38,6 +39,9 @@ class LoopOptions(BaseModel):
         default="auto", description="of the products of a step: auto is bfloat16 where the device multiplies it"
     )
     evaluate_every: int = Field(default=1, ge=1, description="epochs between validations")
+    evaluated_users: int | None = Field(
+        default=None, ge=1, description="rank for so many users of a split, evenly spaced; default: for all"
+    )
     select_by: Literal["NDCG@20", "sampled100/NDCG@10"] = Field(
         default="NDCG@20", description="validation metric of the best epoch: full ranking, or the legacy protocol's"
     )
@@ -52,6 +56,7 @@ class TrainingConfig(BaseModel):
     name: str | None = Field(default=None, description="of the bundle; default: method-dataset")
     method: str
     next_item_loss: NextItemLoss = "ce"
+    negatives: Negatives = Field(default=Negatives(), description="of a sampled softmax: how many, and from where")
     shared_next_item_weight: float = Field(
         default=0.0, ge=0, description="of the contrast between histories that led to the same next item"
     )
@@ -68,7 +73,7 @@ class TrainingConfig(BaseModel):
     @property
     def objective(self) -> Objective:
         """What the method learns beside its intents."""
-        return Objective(self.next_item_loss, self.shared_next_item_weight)
+        return Objective(self.next_item_loss, self.shared_next_item_weight, negatives=self.negatives)
 
     def complete(self) -> dict[str, Any]:
         """Every value as JSON has it, with the options that the file leaves to the method."""

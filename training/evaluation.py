@@ -14,6 +14,7 @@ from training.metrics import DEPTH
 from training.sequences import Integers, Sequences, Split
 
 BATCH = 512
+SCORES_AT_ONCE = 100_000_000  # of histories x items: 400 MB
 
 
 @torch.no_grad()
@@ -22,9 +23,10 @@ def top_rows_of_method(method: IntentMethod, split: Split, device: torch.device)
     method.eval()
     items = method.encoder.item_vectors()
     lists = np.zeros((len(split.targets), DEPTH), dtype=np.int64)
-    buffer = items.new_empty(BATCH, len(items))  # one for all batches: fresh pages cost time
+    at_once = max(1, min(BATCH, SCORES_AT_ONCE // len(items)))
+    buffer = items.new_empty(at_once, len(items))  # one for all batches: fresh pages cost time
     for numbers, rows, lengths in packed_batches(
-        split.histories, max_length=method.encoder.max_length, batch_size=BATCH, device=device
+        split.histories, max_length=method.encoder.max_length, batch_size=at_once, device=device
     ):
         first, *others = method.encode(rows, lengths).query_vectors.unbind(1)
         scores = torch.mm(first, items.T, out=buffer[: len(first)])

@@ -17,6 +17,7 @@ from training.batches import TrainingBatches
 from training.config import LoopOptions
 from training.distributed import Ranks
 from training.evaluation import all_sequence_vectors
+from training.optimizers import Optimizer, optimizer_for
 from training.precision import mixed_precision, multiplies_bfloat16
 from training.run_log import EpochBar
 from training.sequences import Sequences
@@ -52,12 +53,7 @@ class Trainer:
 
     def run(self, *, resume: bool) -> Outcome:
         """Train until validation stops improving; leaves the best epoch's state in the method."""
-        optimizer = torch.optim.Adam(
-            self.method.parameters(),
-            lr=self.options.learning_rate,
-            weight_decay=self.options.weight_decay,
-            fused=True,  # one pass over the parameters, which counts where the catalogue is large
-        )
+        optimizer = optimizer_for(self.method, self.options)
         progress = self._resumed(optimizer) if resume and self._checkpoint.is_file() else checkpoint.Progress()
         learner = self.ranks.wrap(self.method)
         if self.ranks.first:
@@ -79,9 +75,7 @@ class Trainer:
             peak_memory_mb=peak_memory_mb(self.device),
         )
 
-    def _epoch(
-        self, learner: nn.Module, optimizer: torch.optim.Optimizer, progress: checkpoint.Progress, bar: EpochBar
-    ) -> None:
+    def _epoch(self, learner: nn.Module, optimizer: Optimizer, progress: checkpoint.Progress, bar: EpochBar) -> None:
         started = time.perf_counter()
         bar.start(progress.epoch + 1)
         draws = self.options.seed * 100_003 + progress.epoch  # of this epoch: a resumed run draws the same
@@ -111,9 +105,7 @@ class Trainer:
         score = f" | {chosen} {metrics[chosen]:.5f}" if metrics else ""
         bar.say(f"epoch {progress.epoch}: {terms}{score} | {entry['seconds']:.1f} s")
 
-    def _steps(
-        self, learner: nn.Module, optimizer: torch.optim.Optimizer, draws: int, bar: EpochBar
-    ) -> dict[str, float]:
+    def _steps(self, learner: nn.Module, optimizer: Optimizer, draws: int, bar: EpochBar) -> dict[str, float]:
         """One pass over the batches -> the mean of each loss term."""
         learner.train()
         sums: dict[str, torch.Tensor] = {}
@@ -153,7 +145,7 @@ class Trainer:
     def _exhausted(self, progress: checkpoint.Progress) -> bool:
         return progress.epoch - progress.best_epoch >= self.options.patience
 
-    def _resumed(self, optimizer: torch.optim.Optimizer) -> checkpoint.Progress:
+    def _resumed(self, optimizer: Optimizer) -> checkpoint.Progress:
         return checkpoint.load(self._checkpoint, self.method, optimizer, self.key)
 
     @property

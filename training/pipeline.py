@@ -104,8 +104,9 @@ def run_training(
     if config.new_items == "neighbours":
         counts = training_counts(trainer.training, len(dataset.item_ids))
         placed = place_new_items(trainer.method.encoder, counts, dataset)
+    evaluated = config.training.evaluated_users
     metrics: dict[str, dict[str, float]] = {
-        name: measure(trainer.method, held_out(dataset, name), dataset, target) for name in SPLITS
+        name: measure(trainer.method, held_out(dataset, name).spaced(evaluated), dataset, target) for name in SPLITS
     }
     run = described_run(work / "log.jsonl", outcome)
     published = publish(trainer.method, config, dataset, trainer.training, metrics, run, out, labels)
@@ -124,6 +125,7 @@ def build_trainer(
     training, items = training_sequences(dataset), len(dataset.item_ids)
     if config.training.noise:
         training = with_noise(training, items, config.training.noise, config.training.seed)
+    samples = config.objective.samples(items)
     batches = TrainingBatches(
         training,
         items,
@@ -131,10 +133,12 @@ def build_trainer(
         batch_size=config.training.batch_size,
         device=device,
         partners=config.shared_next_item_weight > 0,
+        drawn=config.negatives if samples else None,
         ranks=ranks,
     )
-    validation = held_out(dataset, "validation")
+    validation = held_out(dataset, "validation").spaced(config.training.evaluated_users)
     method = build(config.method, items, config.encoder, config.objective, config.options)
+    method.encoder.item_embedding.sparse = samples  # a step's gradient holds the items it saw, not the catalogue
     if config.training.item_start == "cooccurrence":
         start_at_cooccurrence(method.encoder, training)
     return Trainer(

@@ -56,6 +56,15 @@ class Split:
     histories: Sequences  # (N)
     targets: Integers  # (N) item rows
 
+    def spaced(self, count: int | None) -> "Split":
+        """As many of its users, evenly spaced; all of them for None or where there are fewer."""
+        if count is None or count >= len(self.targets):
+            return self
+        chosen = np.linspace(0, len(self.targets) - 1, count).astype(np.int64)
+        its = self.histories
+        histories = Sequences(its.rows, its.starts[chosen], its.lengths[chosen])
+        return Split(self.name, self.users[chosen], histories, self.targets[chosen])
+
 
 def training_sequences(data: PreparedDataset) -> Sequences:
     """What is before each user's held-out items; all items of a user too short to be evaluated.

@@ -4,7 +4,6 @@ Every loss takes query vectors (T, Q, D): an item's score is the best of the Q i
 items and queries (DSSRec eq. 6). With Q = 1 these are the usual losses.
 """
 
-import math
 from typing import Any
 
 import torch
@@ -35,20 +34,6 @@ def cross_entropy(
     """
     loss: Tensor = _ChunkedCrossEntropy.apply(query_vectors, item_vectors, targets - 1, products_in)  # type: ignore[no-untyped-call]
     return loss
-
-
-def sampled_cross_entropy(query_vectors: Tensor, item_vectors: Tensor, targets: Tensor, sampled: Tensor) -> Tensor:
-    """`cross_entropy` estimated from S items drawn uniformly: (T, Q, D), (V, D), item rows (T) and (S) -> scalar.
-
-    A drawn item stands for (V - 1) / S others, so the sum over the softmax's denominator is estimated without bias
-    (logQ correction, Bengio & Senecal 2008). A draw that hits a position's own target does not count there.
-    """
-    positive = _best_score(query_vectors, F.embedding(targets - 1, item_vectors))
-    logits = query_vectors @ F.embedding(sampled - 1, item_vectors).T  # (T, Q, S)
-    logits = logits + math.log((len(item_vectors) - 1) / len(sampled))
-    logits = logits.masked_fill((targets[:, None] == sampled[None, :])[:, None, :], float("-inf"))
-    own = query_vectors @ F.embedding(targets - 1, item_vectors)[:, :, None]  # (T, Q, 1)
-    return (torch.cat([logits, own], dim=2).flatten(1).logsumexp(1) - positive).sum()
 
 
 def _best_score(query_vectors: Tensor, items: Tensor) -> Tensor:

@@ -2,22 +2,23 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from models.encoder import EncoderOptions, SequenceEncoder, last_vectors
-from models.losses.next_item import binary_cross_entropy, cross_entropy, sampled_cross_entropy
+from models.losses.next_item import binary_cross_entropy, cross_entropy
+from models.losses.sampled_softmax import Drawn, sampled_softmax
 from models.losses.shared_next_item import shared_next_item
 from models.packing import Packing
+from models.proposals import Negatives
 
-NextItemLoss = Literal["bce", "ce", "in_batch"]
+NextItemLoss = Literal["bce", "ce", "in_batch", "sampled"]
 Refresh = Literal["never", "first_epoch", "every_epoch", "export"]
 METHODS: dict[str, type["IntentMethod"]] = {}
-FULL_SOFTMAX_ITEMS = 200_000  # above this many items `ce` draws a sample
-SAMPLED_ITEMS = 20_000
+FULL_SOFTMAX_ITEMS = 200_000  # above this many items `ce` is `sampled`
 
 
 class Histories(NamedTuple):
@@ -31,7 +32,7 @@ class Histories(NamedTuple):
 class Objective:
     """What every method learns beside its intents.
 
-    `bce`: one sampled negative. `ce`: softmax over the catalogue, over a sample of it where it is very large.
+    `bce`: one sampled negative. `ce`: softmax over the catalogue. `sampled`: the same estimated from `negatives`.
     `in_batch`: softmax over the batch's next items (DSSRec eq. 6). With `shared_weight`, histories that led to the
     same next item are contrasted with the others (ICSRec). The softmax over the catalogue multiplies in `softmax_in`.
     """
@@ -39,6 +40,11 @@ class Objective:
     next_item_loss: NextItemLoss = "ce"
     shared_weight: float = 0.0
     softmax_in: torch.dtype = torch.float32
+    negatives: Negatives = field(default_factory=Negatives)
+
+    def samples(self, items: int) -> bool:
+        """Whether a step sees few of so many items: then the others' vectors have no gradient."""
+        return self.next_item_loss == "sampled" or (self.next_item_loss == "ce" and items > FULL_SOFTMAX_ITEMS)
 
 
 class Batch(NamedTuple):
@@ -52,6 +58,7 @@ class Batch(NamedTuple):
     heads: Tensor  # (B) whether each is among the longest fifth (S4Rec)
     mean_targets: float  # mean of T over the epoch's batches: the constant that normalises position losses
     partners: Histories | None = None  # for each sequence another history that led to its last target
+    drawn: Tensor | None = None  # (S) item rows for a sampled softmax, shared by all positions
 
 
 class Encoding(NamedTuple):
@@ -153,12 +160,24 @@ def next_item(encoder: SequenceEncoder, query_vectors: Tensor, batch: Batch, obj
     if objective.next_item_loss == "in_batch":
         each = torch.arange(1, len(batch.targets) + 1, device=batch.targets.device)
         return cross_entropy(query_vectors, encoder.item_vectors(batch.targets), each) / batch.mean_targets
+    if objective.samples(encoder.items):
+        return _sampled(encoder, query_vectors, batch, objective) / batch.mean_targets
     items = encoder.item_vectors()
     if objective.next_item_loss == "bce":
         total = binary_cross_entropy(query_vectors, items, batch.targets, batch.negatives)
-    elif len(items) > FULL_SOFTMAX_ITEMS:
-        sampled = torch.randint(1, len(items) + 1, (SAMPLED_ITEMS,), device=items.device)
-        total = sampled_cross_entropy(query_vectors, items, batch.targets, sampled)
     else:
         total = cross_entropy(query_vectors, items, batch.targets, products_in=objective.softmax_in)
     return total / batch.mean_targets
+
+
+def _sampled(encoder: SequenceEncoder, query_vectors: Tensor, batch: Batch, objective: Objective) -> Tensor:
+    """The sum over positions; only the vectors that are compared are looked up, and only they have a gradient."""
+    if batch.drawn is None:
+        raise ValueError("a sampled softmax needs the batch's drawn items")
+    drawn = Drawn(
+        batch.drawn,
+        encoder.item_vectors(batch.drawn),
+        objective.negatives.log_expected(batch.drawn, encoder.items),
+    )
+    targets = encoder.item_vectors(batch.targets)
+    return sampled_softmax(query_vectors, batch.targets, targets, drawn, products_in=objective.softmax_in)

@@ -16,7 +16,7 @@ from training.precision import mixed_precision
 ITEMS, SEQUENCES, INTENTS = 40, 24, 5
 ENCODER = EncoderOptions(hidden=16, layers=2, heads=2, max_length=8, dropout=0.2)
 NAMES = sorted(METHODS)
-LOSSES: tuple[NextItemLoss, ...] = ("bce", "ce", "in_batch")
+LOSSES: tuple[NextItemLoss, ...] = ("bce", "ce", "in_batch", "sampled")
 
 
 def test_all_methods_are_found() -> None:
@@ -54,6 +54,7 @@ def batch() -> Batch:
         heads=lengths > 6,
         mean_targets=float(len(rows)),
         partners=Histories(rows, lengths),
+        drawn=torch.arange(1, ITEMS + 1),
     )
 
 
