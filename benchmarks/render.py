@@ -1,4 +1,6 @@
-"""Render docs/benchmarks.md, and the numbers in docs/methods, from benchmarks/results; the newest line counts.
+"""Render docs/benchmarks.md, the numbers in docs/methods and those in docs/scaling.md from benchmarks/results.
+
+The newest line of each experiment counts.
 
 python benchmarks/render.py
 """
@@ -15,6 +17,7 @@ from method_table import write_pages
 from ranker_table import ranker
 from replay_table import replays
 from reproduction import is_temporal, reproduction
+from scale_table import scaling
 from serving_table import serving
 from store_table import stores
 
@@ -58,7 +61,7 @@ def main() -> None:
         parts.append(REFUSALS + "\n".join(f"- {tried(line)}" for line in newest(refused, by=("method",))))
     shown = {id(line) for line in ranked + speeds + refused}
     others = [line for line in lines if "metrics" in line and "configuration" not in line and id(line) not in shown]
-    others = [line for line in others if line["kind"] not in ("store", "experiment")]
+    others = [line for line in others if line["kind"] not in ("store", "experiment", "scale")]
     others = [line for line in others if "sampled100/MRR" not in line["metrics"] and not is_temporal(line)]
     others = [
         line
@@ -68,6 +71,7 @@ def main() -> None:
     parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
     PAGE.write_text("\n\n".join(parts) + "\n")
     write_pages(PAGE.parent / "methods", lines)
+    scaling(lines)
     print(f"wrote {PAGE}")
 
 

@@ -100,9 +100,15 @@ def store_sequences(data: PreparedDataset, redis: str) -> None:
 
 def script_for(data: PreparedDataset, asked: Sequence[dict[str, Any]], work: Path, name: str = "ask") -> Path:
     """The script for wrk: 20 items for one user after another, in random order, each with what else is `asked`."""
-    bodies = (json.dumps({"user_id": user, "k": 20} | more) for user, more in zip(data.user_ids, asked, strict=True))
+    return script_of(
+        [{"user_id": user, "k": 20} | more for user, more in zip(data.user_ids, asked, strict=True)], work, name
+    )
+
+
+def script_of(bodies: Sequence[dict[str, Any]], work: Path, name: str = "ask") -> Path:
+    """The script for wrk that posts these in random order."""
     listed = work / f"{name}.txt"
-    listed.write_text("\n".join(bodies) + "\n")
+    listed.write_text("".join(json.dumps(body) + "\n" for body in bodies))
     script = work / f"{name}.lua"
     script.write_text(SCRIPT % (listed.absolute(), ""))
     return script

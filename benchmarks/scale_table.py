@@ -1,0 +1,69 @@
+"""What was measured at a large size, as tables between the markers of docs/scaling.md."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from reproduction import header, row
+
+Line = dict[str, Any]
+PAGE = Path(__file__).parent.parent / "docs/scaling.md"
+COLUMNS = (
+    "rows read",
+    "left of them",
+    "users",
+    "items",
+    "seconds",
+    "rows/s",
+    "peak memory MB",
+    "peak disk MB",
+    "command",
+)
+
+
+def scaling(lines: list[Line]) -> None:
+    """Render every part of the page that has results."""
+    found = [line for line in lines if line["kind"] == "scale"]
+    parts = {
+        "prepare": prepare_table([line for line in found if line["method"] == "prepare"]),
+        "catalogue": catalogue_table([line for line in found if line["method"] == "catalogue"]),
+    }
+    page = PAGE.read_text()
+    for name, table in parts.items():
+        if table:
+            page = between(page, name, table)
+    PAGE.write_text(page)
+
+
+def between(page: str, name: str, table: str) -> str:
+    """The page with the table between its markers. Raises ValueError where they are missing."""
+    begin, end = f"<!-- {name}: rendered by make render -->\n", f"<!-- {name}: end -->"
+    marked = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if not marked.search(page):
+        raise ValueError(f"{PAGE.name} has no markers of {name}")
+    return marked.sub(lambda _: f"{begin}{table}\n{end}", page)
+
+
+def prepare_table(lines: list[Line]) -> str:
+    """One row a size and engine, the newest line of each."""
+    newest = dict(sorted({(line["engine"], line["rows"]): line for line in lines}.items())).values()
+    table = header(COLUMNS)
+    for line in newest:
+        counts, metrics = line["counts"], line["metrics"]
+        sizes = [f"{counts[name]:,}" for name in ("rows_read", "interactions", "users", "items")]
+        took = [f"{metrics[name]:,.0f}" for name in ("seconds", "rows/s", "peak_memory_mb", "peak_disk_mb")]
+        table.append(row(line["engine"], *sizes, *took, f"`{line['command']}`"))
+    return "\n".join(table) if newest else ""
+
+
+def catalogue_table(lines: list[Line]) -> str:
+    """The newest run, one row a figure."""
+    if not lines:
+        return ""
+    line = lines[-1]
+    machine = line["machine"]
+    table = header((f"{line['items']:,} items, {line['interactions']:,} interactions", f"`{line['command']}`"))
+    table += [row(name, f"{value:,.4g}" if value < 100 else f"{value:,.0f}") for name, value in line["metrics"].items()]
+    table.append(row("settings", " ".join(f"`{setting}`" for setting in line["settings"])))
+    table.append(row("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB"))
+    return "\n".join(table)
