@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from models.encoder import EncoderOptions
 from models.methods import METHODS
+from models.proposals import Negatives
 from models.ranker import RankerOptions
 from service.admin.app import create_admin_app
 from service.app import create_app
@@ -26,7 +27,7 @@ from training.intent_gate import IntentGate
 from training.ranker.config import RankerConfig, RankerLoop
 
 PAGE = (ROOT / "docs/configuration.md").read_text()
-NESTED = {"encoder": EncoderOptions, "training": LoopOptions, "intent_gate": IntentGate}
+NESTED = {"encoder": EncoderOptions, "negatives": Negatives, "training": LoopOptions, "intent_gate": IntentGate}
 
 
 def test_every_setting_has_a_row_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
