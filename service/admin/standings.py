@@ -4,11 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from service.control import Control
-from service.experiments.report.contents import Report
+from service.experiments.report.contents import Interval, Report
 from service.experiments.report.keeper import Reports
 from service.shared_document import SharedDocument
 
@@ -92,16 +93,13 @@ def _sample_ratio(reports: Iterable[Report]) -> Metric:
 
 def _values(reports: Iterable[Report]) -> Metric:
     family = GaugeMetricFamily(
-        "intently_experiment_value", "A metric, by variant.", labels=["experiment", "variant", "metric"]
+        "intently_experiment_value",
+        "A metric, by variant: estimate, low and high end of its interval.",
+        labels=["experiment", "variant", "metric", "bound"],
     )
     for report in reports:
-        found: dict[tuple[str, str], float | None] = {}
-        for one in report.treatments:
-            for result in one.overall:
-                found |= {(one.control, result.metric): result.control, (one.variant, result.metric): result.treatment}
-        for (variant, metric), value in found.items():
-            if value is not None:
-                family.add_metric([report.experiment, variant, metric], value)
+        for one in report.values:
+            _add(family, (report.experiment, one.variant, one.metric), one.value)
     return family
 
 
@@ -115,8 +113,10 @@ def _uplifts(reports: Iterable[Report]) -> Metric:
         for one in report.treatments:
             for result in one.overall:
                 if result.uplift is not None:
-                    high = float("inf") if result.uplift.high is None else result.uplift.high
-                    ends = {"estimate": result.uplift.value, "low": result.uplift.low, "high": high}
-                    for bound, value in ends.items():
-                        family.add_metric([report.experiment, one.variant, result.metric, bound], value)
+                    _add(family, (report.experiment, one.variant, result.metric), result.uplift)
     return family
+
+
+def _add(family: GaugeMetricFamily, labels: Iterable[str], its: Interval) -> None:
+    for bound, value in {"estimate": its.value, "low": its.low, "high": inf if its.high is None else its.high}.items():
+        family.add_metric([*labels, bound], value)

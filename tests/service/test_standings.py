@@ -49,13 +49,18 @@ async def test_the_figures_of_the_report(control: SharedDocument[Control], tmp_p
     assert found["intently_outcomes_total", "blend", "treatment", "conversion"] == 1
     assert found["intently_experiment_users", "blend", "treatment"] == 10
     assert found["intently_experiment_sample_ratio_p_value", "blend"] == pytest.approx(0.001565, rel=1e-3)
-    assert found["intently_experiment_value", "blend", "control", "pvctr"] == 9 / 60
-    low, value, high = (
-        found["intently_experiment_uplift", "blend", "treatment", "pvctr", bound]
-        for bound in ("low", "estimate", "high")
-    )
-    assert value == pytest.approx(7 / 20 / (9 / 60) - 1)
-    assert low < value < high
+    wanted = {
+        ("value", "control"): 9 / 60,
+        ("value", "treatment"): 7 / 20,
+        ("uplift", "treatment"): 7 / 20 / (9 / 60) - 1,
+    }
+    for (what, variant), value in wanted.items():
+        low, estimate, high = (
+            found[f"intently_experiment_{what}", "blend", variant, "pvctr", bound]
+            for bound in ("low", "estimate", "high")
+        )
+        assert estimate == pytest.approx(value)
+        assert low < estimate < high
     assert not any("draft" in one for one in found)
 
 

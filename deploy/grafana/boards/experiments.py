@@ -15,6 +15,14 @@ DASHED = {
 }
 
 
+def by_bound(name: str) -> dict[str, str]:
+    """Estimate and ends of the interval of each variant."""
+    return {
+        f"{{{{variant}}}} {bound}": f'max by (variant) ({name}{{{METRIC}, bound="{bound}"}})'
+        for bound in ("estimate", "low", "high")
+    }
+
+
 NOW = [
     stat("Users exposed", "short", "Who was exposed, testers aside.", f"sum({USERS})"),
     stat("Sample ratio", "short", "Below .001 the report must not be believed.", SAMPLE_RATIO),
@@ -69,30 +77,29 @@ VALUES = [
     series(
         "$metric by variant",
         "short",
-        "As the report has it, from the second day on.",
-        {"{{variant}}": f"max by (variant) (intently_experiment_value{{{METRIC}}})"},
+        "With intervals that hold however often one looks (dashed); from the second day on.",
+        by_bound("intently_experiment_value"),
         width=12,
+        least=None,
+        overrides=[DASHED],
     ),
     series(
         "Uplift of $metric",
         "percentunit",
         "Relative to control, with intervals that hold however often one looks (dashed): decided once 0 is outside.",
-        {
-            f"{{{{variant}}}} {bound}": f'max by (variant) (intently_experiment_uplift{{{METRIC}, bound="{bound}"}})'
-            for bound in ("estimate", "low", "high")
-        },
+        by_bound("intently_experiment_uplift"),
         width=12,
         limit=0,
         least=None,
         overrides=[DASHED],
     ),
     matrix(
-        "All metrics, now",
+        "$metric by variant, now",
         "short",
-        "By variant.",
-        f"max by (metric, variant) (intently_experiment_value{{{ITS}}})",
-        row="metric",
-        column="variant",
+        "Estimate and interval.",
+        f"max by (variant, bound) (intently_experiment_value{{{METRIC}}})",
+        row="variant",
+        column="bound",
     ),
     matrix(
         "Uplift of $metric, now",

@@ -9,7 +9,7 @@ from service.experiments.activity import GROUPS
 from service.experiments.columns import COLUMNS
 from service.experiments.declarations import Experiment
 from service.experiments.report.at_the_end import novelties, quantiles
-from service.experiments.report.contents import Declared, Report, Treatment
+from service.experiments.report.contents import Declared, Report, Treatment, Value
 from service.experiments.report.files import Connection, read
 from service.experiments.report.judging import Judge
 from service.experiments.report.period import Period
@@ -17,6 +17,7 @@ from service.experiments.report.planning import planned
 from service.experiments.report.split import arms, ratio_of
 from service.experiments.report.sums import alone, columns_of, through
 from service.experiments.report.treatments import Material, treatment_of
+from service.experiments.report.values import values_of
 from service.experiments.statistics.metrics import before
 
 MEMORY = "2GB"  # beyond it DuckDB uses the disk
@@ -40,11 +41,14 @@ def _reported(connection: Connection, experiment: Experiment, period: Period) ->
     ratio, split = ratio_of(connection, experiment)
     material = _material(connection, experiment, period)
     weights = experiment.phases[-1].weights
-    treatments = []
+    treatments: list[Treatment] = []
+    values: dict[tuple[str, str], Value] = {}
     for variant, weight in zip(experiment.variants[1:], weights[1:], strict=True):
         shares = weights[0] / (weights[0] + weight), weight / (weights[0] + weight)
         judge = Judge(period.ended, experiment.alpha, len(weights) - 1, shares)
         found = treatment_of(material, judge, ratio, experiment.variants[0].name, variant.name)
+        known = values_of(material, judge, (found.control, found.variant))
+        values |= {(one.metric, one.variant): one for one in known if (one.metric, one.variant) not in values}
         treatments.append(_with_the_end(connection, found, material, judge) if period.ended else found)
     return Report(
         experiment=experiment.name,
@@ -63,6 +67,7 @@ def _reported(connection: Connection, experiment: Experiment, period: Period) ->
         metrics=[Declared(**one.model_dump()) for one in experiment.metrics],
         variants=arms(connection, experiment),
         split=split,
+        values=list(values.values()),
         treatments=treatments,
     )
 

@@ -11,7 +11,7 @@ Validity = Literal["at any time", "at the planned end"]
 
 
 class Interval(BaseModel):
-    """An effect; `high` is null where it has no upper end."""
+    """A value, or an effect; `high` is null where it has no upper end."""
 
     value: float
     low: float
@@ -44,6 +44,14 @@ class Result(BaseModel):
     p_corrected: float | None = None
     detectable: float | None = None
     problem: str | None = None
+
+
+class Value(BaseModel):
+    """What a metric of one variant is, not adjusted, with its interval."""
+
+    metric: str
+    variant: str
+    value: Interval
 
 
 class Slice(BaseModel):
@@ -160,4 +168,5 @@ class Report(BaseModel):
     metrics: list[Declared]
     variants: list[Arm]
     split: Split
+    values: list[Value]
     treatments: list[Treatment]

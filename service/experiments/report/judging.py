@@ -7,12 +7,15 @@ from typing import TypeVar
 from service.experiments.report.contents import Interval, Result
 from service.experiments.statistics.comparison import compare
 from service.experiments.statistics.confidence_sequence import watch
-from service.experiments.statistics.effects import Comparison
+from service.experiments.statistics.effects import Comparison, Effect
+from service.experiments.statistics.estimates import Estimate
 from service.experiments.statistics.holm import holm
 from service.experiments.statistics.metrics import Metric
 from service.experiments.statistics.moments import Moments, TooLittleDataError
 from service.experiments.statistics.planner import Design, baseline, detectable
+from service.experiments.statistics.values import at_any_time, at_the_end
 
+TOO_EARLY = "the first look is a day after the start, if values vary by then"
 Pair = tuple[Moments, Moments]  # control, treatment
 Key = TypeVar("Key", bound=Hashable)
 
@@ -36,8 +39,16 @@ class Judge:
         if self.ended:
             return compare(metric, *pair, cuped=cuped, level=self.level)
         if planned is None:
-            raise TooLittleDataError("the first look is a day after the start, if values vary by then")
+            raise TooLittleDataError(TOO_EARLY)
         return watch(metric, *pair, planned=planned, cuped=cuped, level=self.level)
+
+    def value(self, found: Estimate, planned: float | None, share: float) -> Effect:
+        """Of one variant, which has that share of the two. Raises as `compare` does."""
+        if self.ended:
+            return at_the_end(found, level=self.level)
+        if planned is None:
+            raise TooLittleDataError(TOO_EARLY)
+        return at_any_time(found, planned=planned, share=share, level=self.level)
 
     def result(self, metric: Metric, pair: Pair, planned: float | None, *, cuped: bool) -> Result:
         """Of `compare`, or why there is none."""
