@@ -9,7 +9,7 @@ service_extras := service,cpu,jwt,otel,client
 training_extras := training,cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help spark demo test check format programs test-compose audit bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-chaos bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-exposures-killed bench-replay bench-ranker bench-big-log bench-big-catalogue reproduce render clean
+.PHONY: help spark demo test check format programs test-compose audit bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-events bench-chaos bench-runbooks bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-exposures-killed bench-replay bench-ranker bench-big-log bench-big-catalogue reproduce render clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -101,8 +101,14 @@ bench-serving: $(BIN)/.installed-bench  ## Requests a second and latency beside 
 	$(BIN)/python benchmarks/serving_stress.py
 	$(BIN)/python benchmarks/serving_scale.py
 
+bench-events: $(BIN)/.installed-bench  ## Events a second, posted alone and together, into a Redis that syncs and the event log (needs wrk; run it alone).
+	$(BIN)/python benchmarks/event_speed.py
+
 bench-chaos: $(BIN)/.installed-dev  ## Redis, workers, disk, bundles, clock and clients go wrong under load: what fails, recovers, is lost (redis-server).
 	$(BIN)/python benchmarks/chaos.py
+
+bench-runbooks: $(BIN)/.installed-dev  ## Every runbook of docs/runbooks.md while users are served: seconds, failures, losses (redis-server).
+	$(BIN)/python benchmarks/runbooks.py
 
 bench-soak: $(BIN)/.installed-dev  ## Half an hour of mixed load: is memory flat, does anything fail (redis-server; run it alone).
 	$(BIN)/python benchmarks/soak.py

@@ -56,3 +56,14 @@ class Connection:
         if b"connection: close" in head:
             self.close()
         return Reply(int(head.split(b" ", 2)[1]), body)
+
+
+async def ask_once(
+    port: int, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> Reply:
+    """On a connection of its own. Raises what `Connection.ask` does."""
+    connection = Connection(port, headers)
+    try:
+        return await connection.ask(method, path, body)
+    finally:
+        connection.close()

@@ -10,23 +10,12 @@ that is missing afterwards and a request without an answer are counted. Needs re
 the moved clock a C compiler, without which these are skipped.
 """
 
-import argparse
-import asyncio
-import shutil
-import tempfile
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-
 import chaos_service
 import chaos_store
-from harm import Metrics, Scene, SkippedError
-from serving_load import prepared
+from cases import Case, parsed, try_all
 from serving_speed import HERE
-from serving_stress import two_bundles
 
-from training.results import record
-
-CASES: dict[str, Callable[[Scene], Awaitable[Metrics]]] = {
+CASES: dict[str, Case] = {
     "Redis killed and started again": chaos_store.killed,
     "Redis stopped": chaos_store.stopped,
     "Redis cut off": chaos_store.cut_off,
@@ -41,39 +30,5 @@ CASES: dict[str, Callable[[Scene], Awaitable[Metrics]]] = {
 }
 
 
-def main() -> None:
-    """Each case on a service of its own."""
-    arguments = parsed()
-    small, _, data = prepared(arguments.work)
-    bundles = two_bundles(small, arguments.work / "two")
-    for name, case in CASES.items():
-        if not name.startswith(tuple(arguments.only.split(","))):
-            continue
-        with tempfile.TemporaryDirectory(prefix="intently-chaos-") as folder:
-            scene = Scene(Path(folder), shutil.copytree(bundles, Path(folder) / "bundles"), data.item_ids)
-            try:
-                measured = asyncio.run(case(scene))
-            except SkippedError as reason:
-                print(f"{name}: skipped, {reason}", flush=True)
-                continue
-            except BaseException:
-                print(scene.log.read_text()[-4000:] if scene.log.exists() else "the service said nothing")
-                raise
-        record(arguments.results, kind="serving", dataset="synthesized", method=name, chaos=True, metrics=measured)
-        print(name, {key: round(value, 3) for key, value in measured.items()}, flush=True)
-
-
-def parsed() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="cases whose name begins with one of these, separated by commas")
-    parser.add_argument("--work", type=Path, default=Path(".serving"), help="log and bundles")
-    parser.add_argument("--results", type=Path, default=HERE / "results/serving-chaos.jsonl")
-    arguments = parser.parse_args()
-    if shutil.which("redis-server") is None:
-        parser.error("redis-server is not installed: apt install redis-server")
-    return arguments
-
-
 if __name__ == "__main__":
-    main()
+    try_all(CASES, parsed(__doc__, HERE / "results/serving-chaos.jsonl"), mark="chaos")

@@ -75,7 +75,7 @@ async def clock_moved(scene: Scene) -> Metrics:
     _move(offset, 0)
     moved = {"LD_PRELOAD": str(library), "MOVED_CLOCK": str(offset)}
     keys = scene.folder / "keys.json"
-    often, seldom = _key(keys, "often"), _key(keys, "seldom", "--rate", str(RATE))
+    often, seldom = made_key(keys, "often"), made_key(keys, "seldom", "--rate", str(RATE))
     with scene.redis() as redis:
         async with scene.service(redis.url, "--keys", str(keys), **moved) as server:
             crowd = scene.crowd(server, {"x-api-key": often})
@@ -147,6 +147,12 @@ async def _granted(limited: Crowd) -> float:
     return statuses[200] / seconds
 
 
+def made_key(keys: Path, name: str, *options: str) -> str:
+    """A key that may read and post, as the command prints it."""
+    command = [BIN / "intently-serve", "key", name, "--keys", keys, "--scope", "read", "--scope", "events", *options]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
 async def _statuses(crowd: Crowd, offsets: Iterable[float]) -> list[str]:
     """What becomes of events so many seconds from now, by this process' clock."""
     connection, user = crowd.connection(), crowd.users[0]
@@ -160,11 +166,6 @@ def _move(offset: Path, seconds: int) -> None:
     """The service's clock goes so many seconds ahead of the true one, or behind; see moved_clock.c."""
     with offset.open("r+b" if offset.exists() else "wb") as file:
         file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
-
-
-def _key(keys: Path, name: str, *options: str) -> str:
-    command = [BIN / "intently-serve", "key", name, "--keys", keys, "--scope", "read", "--scope", "events", *options]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _put_in_place(served: Path, folder: Path, name: str, damage: Callable[[Path], None]) -> None:

@@ -1,4 +1,4 @@
-"""What the service went through, as Markdown: each harm with what its users noticed, and the soak."""
+"""What the service went through, as Markdown: harms and runbooks with what users noticed, and the soak."""
 
 from reproduction import header, row
 from serving_table import Line, in_words, number
@@ -24,18 +24,23 @@ WORDS = (
     "what is known without the store. *Recovered*: from the end of the harm until every connection is answered as "
     "before. *Lost*: accepted events that are not stored afterwards. *Foreign ids*: answers that carry another user's."
 )
+RUNBOOKS = (
+    "`make bench-runbooks`: the runbooks of [runbooks.md](runbooks.md), carried out on the same service under the same "
+    "load; *harmed* is the time from the first command to the last."
+)
 SOAK = "`make bench-soak`, mixed load with a swap of bundles each minute:"
 
 
 def chaos(lines: list[Line]) -> str:
-    """The newest line of each case, then the newest soak."""
-    cases = list({line["method"]: line for line in lines if line.get("chaos")}.values())
+    """The newest line of each case and of each runbook, then the newest soak."""
     soaks = [line for line in lines if "samples" in line]
     parts = []
-    if cases:
-        table = header(("", *COLUMNS, "besides"))
-        table += [row(line["method"], *_cells(line["metrics"])) for line in cases]
-        parts += [WORDS, "\n".join(table)]
+    for mark, words in (("chaos", WORDS), ("runbook", RUNBOOKS)):
+        if cases := list({line["method"]: line for line in lines if line.get(mark)}.values()):
+            table = header(("", *COLUMNS, "besides"))
+            table += [row(line["method"], *_cells(line["metrics"])) for line in cases]
+            busy = max(line.get("load_average", 0.0) for line in cases)
+            parts += [words + (f" Load average before: up to {busy:.1f}." if busy else ""), "\n".join(table)]
     if soaks:
         parts += [f"{SOAK} {in_words(soaks[-1]['metrics'])}", "![memory of each process](figures/soak-memory.svg)"]
     return "\n\n".join(parts)

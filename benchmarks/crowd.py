@@ -56,12 +56,13 @@ class Crowd:
         self.bundles: set[str] = set()  # that answered
         self.posting = True
         self.interval = interval
+        self.headers = headers  # others are for the requests to come
         self.users = [f"u{number}" for number in range(users)]
         self._known = {
             user: frozenset(item_ids[number * ITEMS_EACH : (number + 1) * ITEMS_EACH])
             for number, user in enumerate(self.users)
         }
-        self._port, self._asking, self._headers = port, asking, headers
+        self._port, self._asking = port, asking
         self._chance = random.Random(1)
         self._posted = 0
         self._done = False
@@ -110,11 +111,14 @@ class Crowd:
 
     def connection(self) -> Connection:
         """A new one."""
-        return Connection(self._port, self._headers)
+        return Connection(self._port, self.headers)
 
     async def _keep_on(self, one: Asking, number: int) -> None:
-        connection = self.connection()
+        connection, headers = self.connection(), self.headers
         while not self._done:
+            if headers is not self.headers:
+                connection.close()
+                connection, headers = self.connection(), self.headers
             began = time.perf_counter()
             await one(number, connection)
             await asyncio.sleep(max(0.0, self.interval - (time.perf_counter() - began)))

@@ -9,10 +9,10 @@ class Proxy:
     """Stands before a server of this machine and does to all its connections what is set, from the next bytes on."""
 
     def __init__(self, target: int) -> None:
-        """`target`: the server's port."""
+        """`target`: the server's port; another one is for the connections to come."""
         self.swallowing = False  # in both directions; connections stay open
         self.delay = 0.0  # seconds that each reply is late
-        self._target = target
+        self.target = target
         self._server: asyncio.Server | None = None
         self._passing: set[asyncio.Task[None]] = set()
 
@@ -35,7 +35,7 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             writer.close()
             return

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from redis import Redis
@@ -15,11 +16,12 @@ from serving import free_port
 class RedisProcess:
     """On a free port, the same one at every start."""
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False, options: Sequence[str] = ()) -> None:
         """`durable`: every write is synced to the append-only file in `folder` before it is answered."""
-        self.port = free_port()
+        self.port = _port_with_bus() if options else free_port()
         self._folder = folder
         self._durable = durable
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -32,7 +34,8 @@ class RedisProcess:
         self._folder.mkdir(parents=True, exist_ok=True)
         command = ["redis-server", "--port", str(self.port), "--dir", str(self._folder), "--save", ""]
         command += ["--appendonly", "yes" if self._durable else "no", "--appendfsync", "always"]
-        self._process = subprocess.Popen([*command, "--loglevel", "warning"], stdout=subprocess.DEVNULL)
+        command += [*self._options, "--loglevel", "warning"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         with Redis(port=self.port) as client:
             while time.monotonic() < deadline:
@@ -43,6 +46,18 @@ class RedisProcess:
                 else:
                     return
         raise TimeoutError("redis-server does not answer")
+
+    def start_from(self, snapshot: Path) -> None:
+        """On what an RDB file holds; from then on as ever. Returns when the append-only file is written."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(snapshot, self._folder / "dump.rdb")
+        durable, self._durable = self._durable, False  # with an append-only file, a server looks at no snapshot
+        self.start()
+        self._durable = durable
+        with Redis(port=self.port) as client:
+            client.config_set("appendonly", "yes" if durable else "no")
+            while client.info("persistence")["aof_rewrite_in_progress"]:
+                time.sleep(0.01)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -64,3 +79,10 @@ class RedisProcess:
     def wipe(self) -> None:
         """Remove what a killed server kept."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _port_with_bus() -> int:
+    """Nodes of a cluster talk to each other 10,000 ports above."""
+    while (port := free_port()) > 55_000:
+        pass
+    return port

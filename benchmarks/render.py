@@ -31,6 +31,8 @@ names the two that do not fit the calls for a user); and a bundle damaged in eve
 be refused with a sentence before anything of it is parsed.
 
 """
+# fields that only lines of tables of their own have
+KNOWN_BY = {"blended", "round", "connections", "items", "stress", "chaos", "runbook", "samples", "events_a_post"}
 SHOWN = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
 
 
@@ -63,11 +65,7 @@ def main() -> None:
     others = [line for line in lines if "metrics" in line and "configuration" not in line and id(line) not in shown]
     others = [line for line in others if line["kind"] not in ("store", "experiment", "scale")]
     others = [line for line in others if "sampled100/MRR" not in line["metrics"] and not is_temporal(line)]
-    others = [
-        line
-        for line in others
-        if not {"blended", "round", "connections", "items", "stress", "chaos", "samples"} & set(line)
-    ]
+    others = [line for line in others if not KNOWN_BY & set(line)]
     parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
     PAGE.write_text("\n\n".join(parts) + "\n")
     write_pages(PAGE.parent / "methods", lines)

@@ -29,8 +29,10 @@ request = function()
   local body = bodies[math.random(#bodies)]
   return wrk.format("POST", "/v1/recommendations", {["content-type"] = "application/json"}, body)
 end
+"""
+DONE = """
 done = function(summary, latency)
-  print(string.format('RESULT {"requests": %%d, "microseconds": %%d, "p50": %%d, "p99": %%d, "errors": %%d}',
+  print(string.format('RESULT {"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "errors": %d}',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
     summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout))
 end
@@ -110,7 +112,7 @@ def script_of(bodies: Sequence[dict[str, Any]], work: Path, name: str = "ask") -
     listed = work / f"{name}.txt"
     listed.write_text("".join(json.dumps(body) + "\n" for body in bodies))
     script = work / f"{name}.lua"
-    script.write_text(SCRIPT % (listed.absolute(), ""))
+    script.write_text(SCRIPT % (listed.absolute(), "") + DONE)
     return script
 
 
@@ -118,7 +120,7 @@ def pausing(script: Path, milliseconds: int) -> Path:
     """The same script, but each connection pauses so long, on average, before it asks again."""
     listed = script.with_suffix(".txt").absolute()
     found = script.with_name(f"{script.stem}-pausing.lua")
-    found.write_text(SCRIPT % (listed, f"delay = function() return math.random(0, {2 * milliseconds}) end"))
+    found.write_text(SCRIPT % (listed, f"delay = function() return math.random(0, {2 * milliseconds}) end") + DONE)
     return found
 
 

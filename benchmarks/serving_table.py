@@ -22,6 +22,10 @@ WORDS = (
     "cores. Medians of the rounds, which are interleaved."
 )
 STRESS = "`python benchmarks/serving_stress.py`, the same users, items and requests:"
+EVENTS = (
+    "`make bench-events`: events of 100,000 users, accepted into a Redis that syncs every write to its append-only "
+    "file, and into the event log; two workers, 32 connections, wrk and Redis on the same cores, medians of the rounds."
+)
 LARGE = (
     "`python benchmarks/serving_scale.py --bundle BUNDLE --data DATA`: the catalogue of a trained bundle enlarged by a "
     "smoothed bootstrap, an inverted index behind the recall gate, two workers."
@@ -41,11 +45,29 @@ def serving(lines: list[Line]) -> str:
     stress = list({line["method"]: line for line in found if line.get("stress")}.values())
     if stress:
         parts += [STRESS, "\n".join(f"- {line['method']}: {in_words(line['metrics'])}" for line in stress)]
+    if posts := [line for line in found if "events_a_post" in line]:
+        parts += [EVENTS, posts_of(posts)]
     if large:
         table = header(("", *(f"{line['items']:,} items" for line in large)))
         table += [row(key, *(f"{line['metrics'][key]:.4g}" for line in large)) for key in large[-1]["metrics"]]
         parts += [LARGE, "\n".join(table)]
     return "\n\n".join(parts)
+
+
+def posts_of(lines: list[Line]) -> str:
+    """One row a size of posts."""
+    table = header(("events a post", "posts/s", "events/s", "p50 ms", "p99 ms"))
+    for size in sorted({line["events_a_post"] for line in lines}):
+        rounds = [line["metrics"] for line in lines if line["events_a_post"] == size]
+        its = {key: statistics.median(one[key] for one in rounds) for key in rounds[-1]}
+        cells = (
+            f"{its['requests/s']:,.0f}",
+            f"{size * its['requests/s']:,.0f}",
+            f"{its['p50 ms']:.1f}",
+            f"{its['p99 ms']:.1f}",
+        )
+        table.append(row(str(size), *cells))
+    return "\n".join(table)
 
 
 def in_words(metrics: dict[str, float]) -> str:
