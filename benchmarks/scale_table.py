@@ -9,6 +9,7 @@ from reproduction import header, row
 Line = dict[str, Any]
 PAGE = Path(__file__).parent.parent / "docs/scaling.md"
 COLUMNS = (
+    "engine",
     "rows read",
     "left of them",
     "users",
@@ -51,8 +52,8 @@ def prepare_table(lines: list[Line]) -> str:
     for line in newest:
         counts, metrics = line["counts"], line["metrics"]
         sizes = [f"{counts[name]:,}" for name in ("rows_read", "interactions", "users", "items")]
-        took = [f"{metrics[name]:,.0f}" for name in ("seconds", "rows/s", "peak_memory_mb", "peak_disk_mb")]
-        table.append(row(line["engine"], *sizes, *took, f"`{line['command']}`"))
+        took = [f"{metrics[name]:,.0f}" for name in ("rows/s", "peak_memory_mb", "peak_disk_mb")]
+        table.append(row(line["engine"], *sizes, f"{metrics['seconds']:.1f}", *took, f"`{line['command']}`"))
     return "\n".join(table) if newest else ""
 
 
