@@ -11,13 +11,14 @@ import argparse
 import shutil
 from pathlib import Path
 
+import faiss
 import numpy as np
 from measured_command import measured
 from serving import BIN
 from serving_load import script_of, train
 from serving_speed import OURS, asked, running
 
-from service.bundle.files import newest_bundle, open_bundle
+from service.bundle.files import ITEM_INDEX, newest_bundle, open_bundle
 from service.bundle.manifest import Manifest
 from training.metrics import DEPTH, accuracy, ranks
 from training.prepared import PreparedDataset, load_prepared
@@ -32,6 +33,7 @@ ASKING, CONNECTIONS = 5000, 32  # users who ask, and how many at a time
 SETTINGS = (
     "next_item_loss=sampled",
     "negatives.count=2048",
+    "encoder.hidden=64",
     "encoder.max_length=20",
     "encoder.dropout=0.1",
     "training.batch_size=512",
@@ -59,6 +61,7 @@ def main() -> None:
         assert bundle is not None
         manifest = open_bundle(bundle).manifest
         metrics |= ranked(manifest, data, arguments.evaluated_users)
+        metrics |= index_facts(bundle)
         metrics |= served(bundle, data, arguments.work, arguments.seconds)
         settings = {"items": manifest.items, "interactions": len(data.rows), "settings": SETTINGS}
         record(arguments.results, kind="scale", dataset="synthesized", method="catalogue", **settings, metrics=metrics)
@@ -112,6 +115,12 @@ def popular_lists(counts: Integers, split: Split) -> Integers:
     order = np.argsort(-counts, kind="stable")[: DEPTH + longest] + 1
     histories = (split.histories[number] for number in range(len(split.targets)))
     return np.stack([order[~np.isin(order, history)][:DEPTH] for history in histories])
+
+
+def index_facts(bundle: Path) -> dict[str, float]:
+    """How many lists of items the index has, and in how many a search looks for the recall that is asked."""
+    index = faiss.read_index(str(bundle / ITEM_INDEX))
+    return {"index, lists": index.nlist, "index, lists searched": index.nprobe}
 
 
 def served(bundle: Path, data: PreparedDataset, work: Path, seconds: float) -> dict[str, float]:
