@@ -9,7 +9,7 @@ service_extras := service,cpu,jwt,otel,client
 training_extras := training,cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help spark demo test check format programs test-compose audit bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-events bench-chaos bench-runbooks bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-exposures-killed bench-replay bench-ranker bench-big-log bench-big-catalogue reproduce render clean
+.PHONY: help spark demo test check format programs test-compose audit bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-events bench-chaos bench-runbooks bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-exposures-killed bench-replay bench-ranker bench-big-log bench-big-catalogue reproduce render screenshots clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -153,6 +153,9 @@ reproduce: $(BIN)/.installed  ## The papers' tables on DATASET=beauty|sports|toy
 render: $(BIN)/.installed  ## Draw the figures; render docs/benchmarks.md and the numbers in docs/methods from benchmarks/results.
 	$(BIN)/python benchmarks/figures.py
 	$(BIN)/python benchmarks/render.py
+
+screenshots: $(BIN)/.installed-dev  ## Train, serve and photograph the console into docs/console (chromium; about three minutes).
+	$(BIN)/python -m tests.console.screenshots
 
 clean:  ## Remove what make created.
 	rm -rf $(VENV) $(AUDIT) .demo

@@ -5,9 +5,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from service.client import Client, quoted
+from service.client import Client
 from service.experiments.declarations import Declaration, Experiment
 from service.experiments.kept import Deleted, ExperimentsKept, HoldOut
+from service.fields import quoted
 
 Answer = TypeVar("Answer", bound=BaseModel)
 ROOT = "/admin/experiments"

@@ -20,6 +20,7 @@ from service.events import EventIntake
 from service.experiments.activity import Activity
 from service.experiments.report.keeper import Reports
 from service.exposing import Exposing
+from service.intent_map import IntentMaps
 from service.last_intents import LastIntents
 from service.middleware import Guard
 from service.recent_posts import RecentPosts
@@ -94,9 +95,8 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
         recommending.answer, largest=IN_LOOP, queue_limit=settings.queue_limit, deadline=settings.deadline
     )
     control = control_state(store)
-    app.state.parts = Parts(
-        registry, store, intake, recommending.answer, batches, control, last_intents, Reports(settings.events)
-    )
+    reports, maps = Reports(settings.events), IntentMaps(store)
+    app.state.parts = Parts(registry, store, intake, recommending.answer, batches, control, last_intents, reports, maps)
     unavailable = availability(store)
 
     async def follow() -> None:

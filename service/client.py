@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import httpx2 as httpx
 from pydantic import BaseModel, ValidationError
 
 from service.experiments.answers import ExperimentAnswer, ExperimentsAnswer
 from service.experiments.report.contents import Report
+from service.fields import quoted
+from service.map_answer import IntentMapAnswer
 from service.schemas import (
     BatchAnswer,
     BatchRequest,
@@ -146,6 +147,10 @@ class Client:
         """One intent, its k nearest items and its neighbours."""
         return self._get(f"/v1/intents/{intent_id}", OneIntentAnswer, k=k, bundle_id=bundle_id)
 
+    def intent_map(self, *, users: int = 500, bundle_id: str | None = None) -> IntentMapAnswer:
+        """Where the intents lie, and some of the stored users among them."""
+        return self._get("/v1/intents/map", IntentMapAnswer, users=users, bundle_id=bundle_id)
+
     def similar(self, item_id: str, *, k: int = 20, bundle_id: str | None = None) -> SimilarAnswer:
         """The k items most like one."""
         return self._get(f"/v1/items/{quoted(item_id)}/similar", SimilarAnswer, k=k, bundle_id=bundle_id)
@@ -155,9 +160,9 @@ class Client:
         request = EventsRequest(events=list(events))
         return self._post("/v1/events", request, EventsAnswer, None).results
 
-    def user(self, user_id: str) -> UserAnswer:
+    def user(self, user_id: str, *, titles: bool = False) -> UserAnswer:
         """What is stored of a user."""
-        return self._get(f"/v1/users/{quoted(user_id)}", UserAnswer)
+        return self._get(f"/v1/users/{quoted(user_id)}", UserAnswer, titles=titles or None)
 
     def erase(self, user_id: str) -> ErasedAnswer:
         """Forget everything about a user."""
@@ -203,11 +208,6 @@ class Client:
         if found.status_code != HTTPStatus.OK:
             raise _refusal(found)
         return answer.model_validate_json(found.content)
-
-
-def quoted(identifier: str) -> str:
-    """As one part of a path; dots too, for `..` would be taken as a way up."""
-    return quote(identifier, safe="").replace(".", "%2E")
 
 
 def _wait(retry_after: str | None) -> float:

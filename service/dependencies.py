@@ -12,6 +12,7 @@ from service.engine import Engine
 from service.errors import StoreDownError
 from service.events import EventIntake
 from service.experiments.report.keeper import Reports
+from service.intent_map import IntentMaps
 from service.last_intents import LastIntents
 from service.registry import Registry
 from service.schemas import RecommendationRequest
@@ -41,6 +42,7 @@ class Parts:
     control: SharedDocument[Control]
     last_intents: LastIntents
     reports: Reports
+    maps: IntentMaps
 
 
 async def parts(request: Request) -> Parts:  # async, like `engine`: FastAPI sends others to a thread, per request

@@ -149,6 +149,23 @@ class Engine:
             return [], unknown
         return _strongest(self._recommender.encode([rows]).intent_weights[0], top), unknown
 
+    def weigh(self, histories: Iterable[Sequence[str]]) -> Floats:
+        """Intent weights (N, K) of the N histories of which an item is known."""
+        rows = [rows for history in histories if (rows := self.vocabulary.split_known(history)[0])]
+        if not rows:
+            return np.zeros((0, self.manifest.intents.count), dtype=np.float32)
+        return self._recommender.encode(rows).intent_weights
+
+    def prototypes(self) -> Floats:
+        """The vectors (K, D) of the intents."""
+        return self._recommender.intents.vectors()
+
+    def titles(self, item_ids: Iterable[str]) -> dict[str, str]:
+        """Of the items that have one."""
+        known = {item_id: self.vocabulary.row(item_id) for item_id in item_ids}
+        found = {item_id: self.items[row - 1].title for item_id, row in known.items() if row is not None}
+        return {item_id: title for item_id, title in found.items() if title is not None}
+
     def similar(self, item_id: str, k: int) -> list[RankedItem]:
         """Items whose vectors point the same way. Raises UnknownItemError."""
         row = self.vocabulary.row(item_id)

@@ -1,6 +1,7 @@
 """What requests are made of: of the JSON type that is documented, and nothing that only looks like it."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field
 
@@ -25,6 +26,11 @@ def as_text(value: Scalar) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def quoted(identifier: str) -> str:
+    """As one part of a path; dots too, for `..` would be taken as a way up."""
+    return quote(identifier, safe="").replace(".", "%2E")
 
 
 def at_least_one(**types: str) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from service.errors import BodyTooLargeError, ServiceError
 from service.request_ids import LENGTH, RequestIds, read_headers
 from service.routes.fast import FastRoute
 from service.security.access import Access
+from service.security.origin import HARDENING
 from service.telemetry import answered
 
 access_log = logging.getLogger("intently.access")
 BODY_LIMIT = 1 << 20  # bytes
 TOO_LARGE = f"the body is larger than {BODY_LIMIT} bytes"
-HARDENING = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 
 class Guard:

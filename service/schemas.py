@@ -237,6 +237,7 @@ class StoredInteraction(BaseModel):
 
     item_id: str
     timestamp: str = Field(description="RFC 3339, UTC", json_schema_extra={"format": "date-time"})
+    title: str | None = None
 
 
 class UserAnswer(BaseModel):

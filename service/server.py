@@ -82,7 +82,7 @@ def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: in
         http=DrainingProtocol,
     )
     try:
-        with _bundles_of(settings), _admin_port(settings, directory, admin_host, admin_port):
+        with _bundles_of(settings), _admin_port(settings, directory, admin_host, admin_port, _reached(host, port)):
             workers_group = Workers(config, [SharedPort(host, port)])  # type: ignore[list-item]  # a socket, there
             workers_group.run()
         if any(process.exitcode == STARTUP_FAILURE for process in workers_group.processes):
@@ -99,6 +99,12 @@ def _bundles_of(settings: Settings) -> AbstractContextManager[None]:
     from service.bundle_mirror import mirrored
 
     return mirrored(settings.mirror, settings.bundle, seconds=settings.mirror_seconds)
+
+
+def _reached(host: str, port: int) -> str:
+    """The public port as this machine reaches it, whatever address it listens on."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # read, not listened on
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 class Workers(Multiprocess):
@@ -118,11 +124,11 @@ class Workers(Multiprocess):
 
 
 @contextmanager
-def _admin_port(settings: Settings, directory: str, host: str, port: int) -> Iterator[None]:
+def _admin_port(settings: Settings, directory: str, host: str, port: int, public: str) -> Iterator[None]:
     """The admin port lives in a thread of the supervising process. Raises StartError if it cannot listen."""
     from service.admin.app import create_admin_app
 
-    app = create_admin_app(settings, directory)
+    app = create_admin_app(settings, directory, public)
     lines = log_config(settings.log_format)
     config = uvicorn.Config(
         app, host=host, port=port, log_config=lines, log_level="warning", access_log=False, timeout_graceful_shutdown=1

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from service.admin import bundles, experiments, items, metrics
+from service.admin.console.page import page_router
+from service.admin.console.pass_through import pass_through_router, public_port
 from service.admin.parts import AdminParts
 from service.admin.standings import Standings
 from service.availability import availability
@@ -25,20 +27,24 @@ from service.stores.base import SequenceStore
 from service.stores.opening import open_store
 
 
-def create_admin_app(settings: Settings, metrics_directory: str) -> AuditedAccess:
-    """The supervisor's application."""
+def create_admin_app(
+    settings: Settings, metrics_directory: str, public: str = "http://127.0.0.1:8000"
+) -> AuditedAccess:
+    """The supervisor's application. `public`: where it reaches the public port."""
     app = FastAPI(
         title="Intently admin",
         version="1",
         docs_url=None,
         redoc_url=None,
         responses=documented(),
-        lifespan=lambda app: _lifespan(app, settings),
+        lifespan=lambda app: _lifespan(app, settings, public),
     )
     add_error_handlers(app)
     app.state.metrics_directory = metrics_directory
     for resource in (bundles, experiments, items, metrics):
         app.include_router(resource.router)
+    app.include_router(page_router())
+    app.include_router(pass_through_router())
 
     @app.get("/health/live")
     def live() -> LiveAnswer:
@@ -51,10 +57,10 @@ def create_admin_app(settings: Settings, metrics_directory: str) -> AuditedAcces
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI, settings: Settings, public: str) -> AsyncIterator[None]:
     store = open_store(settings.store, **settings.store_options())
     control = control_state(store)
-    async with _event_log(settings, store, control) as standings:
+    async with _event_log(settings, store, control) as standings, public_port(public) as app.state.public:
         app.state.parts = AdminParts(settings.bundle, control, availability(store), standings)
         yield
     await store.close()

@@ -47,6 +47,12 @@ class BundleFacts(BaseModel):
     items: int | None = None
     intents: int | None = None
     metrics: dict[str, float] | None = Field(default=None, description="of the test split")
+    meaning: str | None = Field(default=None, description="what the intent weights are")
+    intent_report: dict[str, float] | None = None
+    intent_warnings: list[str] | None = Field(default=None, description="what the gate before publishing found wrong")
+    training_users: int | None = None
+    training_interactions: int | None = None
+    parent: str | None = Field(default=None, description="the bundle this one was made of")
 
 
 class BundlesAnswer(BaseModel):
@@ -154,6 +160,12 @@ def _described(source: Path, control: Control) -> list[BundleFacts]:
             items=manifest.items,
             intents=manifest.intents.count,
             metrics=manifest.metrics.get("test", {}),
+            meaning=manifest.intents.meaning,
+            intent_report=manifest.intent_report,
+            intent_warnings=manifest.intent_warnings,
+            training_users=manifest.training_users,
+            training_interactions=manifest.training_interactions,
+            parent=manifest.parent,
         )
         described.append(facts)
     sound = (one for one in described if one.problem is None)

@@ -10,6 +10,8 @@ from service.error_answers import documented
 from service.errors import NotReadyError, UnknownBundleError, UnknownIntentError
 from service.fields import MAX_K
 from service.intent_lookup import look_up
+from service.intent_map import MOST_USERS
+from service.map_answer import IntentMapAnswer
 from service.routes.fast import fast_post
 from service.routes.paths import INTENT
 from service.schemas import (
@@ -42,6 +44,14 @@ async def all_intents(engine: ServedEngine) -> IntentsAnswer:
         post_hoc=engine.manifest.intents.post_hoc,
         intents=[_described(engine, intent_id) for intent_id in range(engine.manifest.intents.count)],
     )
+
+
+@router.get("/v1/intents/map", response_model_exclude_none=True)
+async def intent_map(
+    engine: ServedEngine, its: WorkerParts, users: Annotated[int, Query(ge=0, le=MOST_USERS)] = 500
+) -> IntentMapAnswer:
+    """Where the intents lie, and some of the stored users among them; kept for half a minute."""
+    return await its.maps.of(engine, users)
 
 
 @router.get(INTENT, response_model_exclude_none=True)

@@ -62,12 +62,16 @@ async def user_intents(
     return await look_up(IntentLookup(user_id=user_id, top=top), engine, its.store)
 
 
-@router.get(USER, responses=documented(StoreDownError))
-async def user_sequence(user_id: UserId, its: WorkerParts) -> UserAnswer:
-    """What is stored of a user, oldest first; empty for one nobody has seen."""
+@router.get(USER, response_model_exclude_none=True, responses=documented(StoreDownError))
+async def user_sequence(user_id: UserId, its: WorkerParts, titles: bool = False) -> UserAnswer:
+    """What is stored of a user, oldest first; empty for one nobody has seen. Titles are those of the bundle served."""
     sequence = await stored_sequence(its.store, user_id)
     when = [datetime.fromtimestamp(one.timestamp / 1e6, UTC).isoformat() for one in sequence]
-    stored = [StoredInteraction(item_id=one.item_id, timestamp=at) for one, at in zip(sequence, when, strict=True)]
+    named = its.registry.engine().titles([one.item_id for one in sequence]) if titles and its.registry.ready else {}
+    stored = [
+        StoredInteraction(item_id=one.item_id, timestamp=at, title=named.get(one.item_id))
+        for one, at in zip(sequence, when, strict=True)
+    ]
     return UserAnswer(user_id=user_id, interactions=stored)
 
 

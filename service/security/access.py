@@ -9,7 +9,7 @@ from starlette.types import Scope as Connection
 from service.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
 from service.security.keys import KeyRing, Scope
 
-OPEN = ("/health/", "/metrics", "/openapi.json")
+OPEN = ("/health/", "/metrics", "/openapi.json", "/console")  # the last asks the public port, which asks for keys
 BEARER = b"bearer "
 MOST_BUCKETS = 10_000  # subjects whose rate is followed
 

@@ -9,13 +9,14 @@ from service.error_answers import error_answer
 from service.errors import ServiceError
 from service.request_ids import RequestIds, read_headers
 from service.security.access import Access
+from service.security.origin import HARDENING, check_origin
 
 log = logging.getLogger("intently.audit")
 AUDITED = "/admin"
 
 
 class AuditedAccess:
-    """The outermost layer of the admin port: checks the key, and logs what was asked and how it ended."""
+    """The outermost layer of the admin port: checks origin and key, and logs what was asked and how it ended."""
 
     def __init__(self, app: FastAPI, access: Access) -> None:
         self.app = app
@@ -33,10 +34,11 @@ class AuditedAccess:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message.get("headers", ()), *ids]}
+                message = {**message, "headers": [*message.get("headers", ()), *HARDENING, *ids]}
             await send(message)
 
         try:
+            check_origin(scope, asks_for_keys=self._access.asks)
             self._access.refresh()
             key = self._access.check(scope)
             await self.app(scope, receive, noted_send)

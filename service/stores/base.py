@@ -1,7 +1,7 @@
 """What a sequence store promises."""
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -78,7 +78,7 @@ class SequenceStore(Protocol):
         """Forget a user; whether there was anything to forget. `logged` as in `append`."""
         ...
 
-    def everything(self) -> AsyncIterator[StoredEvent]:
+    def everything(self) -> AsyncGenerator[StoredEvent, None]:
         """Every stored event, a user's own together and oldest first; for moving to another store."""
         ...
 

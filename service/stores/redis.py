@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,7 +94,7 @@ class RedisStore:
         """See SequenceStore."""
         return bool(await self._bounded(lambda: self._erase(user_id, logged), self._write_timeout))
 
-    async def everything(self) -> AsyncIterator[StoredEvent]:
+    async def everything(self) -> AsyncGenerator[StoredEvent, None]:
         """See SequenceStore. What is written meanwhile may or may not be among it."""
         scan = self._redis.scan_iter(match=_key("*"), count=SCANNED)
         while keys := await self._bounded(lambda: _some(scan), SCAN_SECONDS):

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -73,7 +73,7 @@ class SQLiteStore:
         """See SequenceStore. One transaction."""
         return await self._run(self._writing, lambda: self._erase(user_id, logged))
 
-    async def everything(self) -> AsyncIterator[StoredEvent]:
+    async def everything(self) -> AsyncGenerator[StoredEvent, None]:
         """See SequenceStore. In order of user_id."""
         last = ""
         while found := await self._run(self._reading, lambda after=last: self._users_after(after)):  # type: ignore[misc]

@@ -193,7 +193,7 @@ def test_every_route_s_series_exist_before_its_first_request(client: TestClient)
 def test_the_document_describes_errors_and_elements_as_they_are(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     assert "HTTPValidationError" not in document["components"]["schemas"]
-    assert len(document["paths"]) == 15
+    assert len(document["paths"]) == 16
     for operations in document["paths"].values():
         for operation in operations.values():
             refusals = {status: told for status, told in operation["responses"].items() if status != "200"}
