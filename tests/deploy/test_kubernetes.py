@@ -218,9 +218,9 @@ def test_the_job_trains_on_what_users_did_and_passes_through_both_gates(overlay:
     spec = pods(overlay)["training"]["spec"]
     steps = {one["name"]: one["args"] for one in spec["initContainers"] + spec["containers"]}
     synthesized = steps.pop("synthesize", [])
-    assert synthesized == (["synthesize", "--out", "/work/raw"] if overlay == "dev" else [])
+    assert synthesized == (["synthesize", "--out", "/scratch/raw"] if overlay == "dev" else [])
     assert list(steps) == ["prepare", "train", "promote"]
-    assert steps["prepare"][1] == ("/work/raw/interactions.csv" if overlay == "dev" else "/events")
+    assert steps["prepare"][1] == ("/scratch/raw/interactions.csv" if overlay == "dev" else "/events")
     data = steps["prepare"][steps["prepare"].index("--out") + 1]
     assert data == steps["train"][steps["train"].index("--data") + 1]
     assert data == steps["promote"][steps["promote"].index("--data") + 1]
