@@ -39,6 +39,8 @@ SHOWN = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
 def main() -> None:
     """Write the pages."""
     lines = [json.loads(line) for path in sorted(RESULTS.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    scale = [line for line in lines if line["kind"] == "scale"]
+    lines = [line for line in lines if line["kind"] != "scale"]
     parts = ["# Benchmarks", "Rendered by `make render` from `benchmarks/results`; every row names its command."]
     parts.append(reproduction(lines))
     parts.append(intents(lines))
@@ -69,7 +71,7 @@ def main() -> None:
     parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
     PAGE.write_text("\n\n".join(parts) + "\n")
     write_pages(PAGE.parent / "methods", lines)
-    scaling(lines)
+    scaling(scale)
     print(f"wrote {PAGE}")
 
 
