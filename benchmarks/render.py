@@ -45,7 +45,8 @@ def main() -> None:
     parts.append(reproduction(lines))
     parts.append(intents(lines))
     parts.append(blends(lines))
-    ranked = [line for line in lines if "HR@20" in line.get("metrics", {}) and "configuration" not in line]
+    ranked = [line for line in lines if line["kind"] == "accuracy" and "HR@20" in line.get("metrics", {})]
+    ranked = [line for line in ranked if "configuration" not in line]
     ranked = [line for line in ranked if not is_temporal(line)]
     ranked = [line for line in ranked if "blended" not in line]
     parts.append(accuracy_table(newest(ranked)))
