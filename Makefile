@@ -141,10 +141,10 @@ bench-ranker: $(BIN)/.installed  ## ELCRec section 5 on planted users: B against
 bench-replay: $(BIN)/.installed-dev  ## A/B experiments on Beauty (INTENTLY_DATASETS), replayed through service and Redis: hours of training, then minutes.
 	$(BIN)/python benchmarks/replay.py --log $(INTENTLY_DATASETS)/Beauty.txt --name beauty
 
-bench-big-log: $(BIN)/.installed  ## Prepare a log of 100 million interactions: seconds, memory, disk (20 GB of disk, 20 minutes).
+bench-big-log: $(BIN)/.installed  ## Prepare a log of 100 million interactions: seconds, memory, disk (21 GB of disk, six minutes).
 	$(BIN)/python benchmarks/big_log.py
 
-bench-big-catalogue: $(BIN)/.installed  ## Train, export and serve a million items (needs wrk; 8 GB of disk, 20 minutes).
+bench-big-catalogue: $(BIN)/.installed  ## Train, export and serve a million items (needs wrk; 8 GB of memory, eight minutes).
 	$(BIN)/python benchmarks/big_catalogue.py
 
 reproduce: $(BIN)/.installed  ## The papers' tables on DATASET=beauty|sports|toys|yelp|ml-1m|beauty-54k: a queue of hours that can be stopped.

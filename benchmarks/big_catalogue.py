@@ -33,7 +33,6 @@ ASKING, CONNECTIONS = 5000, 32  # users who ask, and how many at a time
 SETTINGS = (
     "next_item_loss=sampled",
     "negatives.count=2048",
-    "encoder.hidden=64",
     "encoder.max_length=20",
     "encoder.dropout=0.1",
     "training.batch_size=512",
