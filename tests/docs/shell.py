@@ -16,11 +16,16 @@ NEEDS = {
     "docker": "needs Docker",
     "git": "needs the repository's server",
     "gh": "needs the repository's server",
+    "helm": "needs a Kubernetes cluster",
     "kubectl": "needs a Kubernetes cluster",
     "make": "builds, tests or measures the whole; that the target exists is checked",
     "pip": "needs a package index",
+    "redis-cli": "speaks to a Redis of yours",
+    "redis-server": "starts a Redis of yours",
+    "rsync": "copies between machines",
     "torchrun": "trains in two processes; tests/training/test_distributed.py does",
 }
+ELSEWHERE = re.compile(r"\b10\.\d+\.\d+\.\d+\b|\.internal\b|\b(s3|gs|sftp)://")
 _KEYWORDS = {"do", "done", "else", "export", "fi", "for", "if", "then", "while"}
 _SEPARATORS = set("();<>|&\n")
 
@@ -46,7 +51,8 @@ def commands(text: str) -> list[list[str]]:
 def cannot_run(block: Block) -> str | None:
     """Why not, or None."""
     programs = {words[0] for words in commands(block.text)}
-    needed = [NEEDS[program] for program in sorted(programs & NEEDS.keys())]
+    needed = list(dict.fromkeys(NEEDS[program] for program in sorted(programs & NEEDS.keys())))
+    needed += ["names machines that are not here"] if ELSEWHERE.search(block.text) else []
     missing = [f"{program} is not installed" for program in sorted(programs - NEEDS.keys()) if not _is_there(program)]
     return block.not_run or "; ".join([*needed, *missing]) or None
 
