@@ -15,7 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
-from service.batching import Answered, MicroBatches
+from service.batching import MicroBatches
 from service.bundle.files import open_bundle
 from service.engine import Engine
 from service.logs import FORMATTERS, WithRequest
@@ -144,9 +144,9 @@ async def test_a_batch_names_no_request_that_happened_to_wake_it() -> None:
     """It answers many; what each of them waits for is logged by its own task."""
     found = []
 
-    async def answer(requests: Sequence[str]) -> Answered[str]:
+    async def answer(requests: Sequence[str]) -> list[str]:
         found.append(log_fields())
-        return Answered(list(requests))
+        return list(requests)
 
     async def ask() -> dict[str, str]:
         RequestIds().begin({b"x-request-id": b"first"})
