@@ -24,16 +24,13 @@ COLUMNS = (
 
 def scaling(lines: list[Line]) -> None:
     """Render every part of the page that has results."""
-    found = [line for line in lines if line["kind"] == "scale"]
     parts = {
-        "prepare": prepare_table([line for line in found if line["method"] == "prepare"]),
-        "catalogue": catalogue_table([line for line in found if line["method"] == "catalogue"]),
+        "prepare": prepare_table([line for line in lines if line["method"] == "prepare"]),
+        "catalogue": catalogue_table([line for line in lines if line["method"] == "catalogue"]),
     }
-    page = PAGE.read_text()
     for name, table in parts.items():
         if table:
-            page = between(page, name, table)
-    PAGE.write_text(page)
+            PAGE.write_text(between(PAGE.read_text(), name, table))
 
 
 def between(page: str, name: str, table: str) -> str:
