@@ -67,9 +67,10 @@ audit: $(AUDIT)/service/.installed $(AUDIT)/training/.installed  ## Bills of mat
 	for image in service training; do \
 	    $(AUDIT)/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	        --output-file $(AUDIT)/$$image.cdx.json $(AUDIT)/$$image/bin/python || exit; \
+	    $(AUDIT)/tools/bin/pip --python $(AUDIT)/$$image/bin/python freeze --exclude intently | sed 's/+cpu$$//' >$(AUDIT)/$$image.txt; \
 	done
 	for image in service training; do \
-	    $(AUDIT)/tools/bin/pip-audit --path $$(echo $(AUDIT)/$$image/lib/python*/site-packages) || failed=1; \
+	    $(AUDIT)/tools/bin/pip-audit --strict --disable-pip --no-deps -r $(AUDIT)/$$image.txt || failed=1; \
 	done; exit $${failed:-0}
 
 programs:  ## Install with apt what some tests need (as root); without it they are skipped, visibly.

@@ -70,6 +70,13 @@ def test_torch_has_one_version() -> None:
     assert named == {file: {version} for file in files}
 
 
+def test_what_is_audited_is_what_the_images_install() -> None:
+    installed = re.findall(r"\.\[([\w,$\{\}]+)\]", (ROOT / "Dockerfile").read_text())
+    audited = re.findall(r"^(?:service|training)_extras := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert len(audited) == 2
+    assert [extras.replace("${RUNTIME}", "cpu") for extras in installed] == audited
+
+
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_the_files_follow_their_schema(schema: str) -> None:
     assert SCHEMAS[schema]

@@ -63,6 +63,13 @@ def test_the_order_is_one_of_conditions() -> None:
         assert wait["condition"] == wanted, (name, other)
 
 
+def test_a_full_redis_refuses_events_and_is_not_killed() -> None:
+    """The container has twice as much: a copy of the process rewrites the append-only file."""
+    redis = services()["redis"]
+    limit = redis["command"][redis["command"].index("--maxmemory") + 1]
+    assert (limit, redis["mem_limit"]) == ("512mb", "1g")
+
+
 def test_no_variable_and_no_command_holds_a_secret() -> None:
     """What is about a password or a key names a file."""
     told = []
