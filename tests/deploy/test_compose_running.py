@@ -3,7 +3,7 @@
     docker compose --profile train up --wait
     INTENTLY_COMPOSE_URL=http://127.0.0.1:8000 pytest tests/deploy
 
-The admin port is not published: `docker exec` asks it from inside.
+The admin port is asked from inside, by `docker exec`.
 """
 
 import json
