@@ -17,17 +17,22 @@ Visit = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chromium() -> str:
     if CHROMIUM is None:
         pytest.skip("the binary chromium is not installed (apt install chromium)")
+    return CHROMIUM
+
+
+@pytest.fixture(scope="module")  # no longer: its event loop would be in the way of other tests'
+def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield launched
         launched.close()
 
 
 @pytest.fixture(scope="session")
-def folder(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Bundles `iclrec-shop` and, newer, `other-shop`; a log's users in a store. Only where there is a browser."""
     root = tmp_path_factory.mktemp("console")
     data_of(root, SMALL)
