@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Awaitable, Callable
+from errno import ENOSPC
 from pathlib import Path
 from uuid import uuid4
 
@@ -76,7 +77,7 @@ class Spool:
     async def _taken(self, piece: bytes) -> bool:
         try:
             await self._send(piece)
-        except StoreUnavailableError as error:
+        except Exception as error:  # whatever it is: the file still has it
             store_failed("expose", error)
             return False
         return True
@@ -89,13 +90,17 @@ class _File:
         path = directory / NAMES.replace("*", uuid4().hex)
         self._number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         fcntl.flock(self._number, fcntl.LOCK_EX)
+        self._size = 0
 
     def add(self, content: bytes) -> None:
         if os.write(self._number, content) < len(content):
-            raise OSError("the disk is full")
+            os.ftruncate(self._number, self._size)  # or half a line would stand before the next one
+            raise OSError(ENOSPC, "the disk is full")
+        self._size += len(content)
 
     def clear(self) -> None:
         os.ftruncate(self._number, 0)
+        self._size = 0
 
     def close(self) -> None:
         os.close(self._number)

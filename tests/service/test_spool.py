@@ -125,6 +125,22 @@ async def test_closing_sends_what_is_left(store: Store, tmp_path: Path) -> None:
     await another.close()
 
 
+async def test_a_disk_that_takes_half_of_it_keeps_none_of_it(
+    spool: Spool, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a line would spoil the next one."""
+    assert spool.keep(b"1\n")
+    write = os.write
+    with monkeypatch.context() as full:
+        full.setattr(spool_module.os, "write", lambda number, content: write(number, content[: len(content) // 2]))
+        with pytest.raises(OSError, match="the disk is full"):
+            spool.keep(b"2222\n")
+    assert spool.keep(b"3\n")
+    assert [file.read_bytes() for file in tmp_path.iterdir() if file.stat().st_size] == [b"1\n3\n"]
+    await until(2, store)
+    assert store.lines == [1, 3]
+
+
 async def test_a_process_that_was_killed_loses_nothing(store: Store, tmp_path: Path) -> None:
     """Its files are nobody's as long as it lives; a line that it did not finish was never kept."""
     words = [sys.executable, "-c", LIFE, str(tmp_path)]
