@@ -114,10 +114,11 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
         if posts is not None and spool is not None:
             with suppress(StoreUnavailableError):
                 await posts.follow()
-                await spool.adopt()
                 waiting = await store.logged_bytes() / 1e6
                 intake.log_full = waiting > settings.events_buffer_mb
                 exposing.full = waiting > settings.events_buffer_mb * EXPOSURES_SHARE
+            with suppress(StoreUnavailableError, OSError):  # a volume that is away: the next time is soon
+                await spool.adopt()
 
     await follow()
     watch = asyncio.create_task(_repeat(follow, settings.poll_seconds))

@@ -14,6 +14,7 @@ from service.experiments.report.keeper import Reports
 from service.shared_document import SharedDocument
 
 log = logging.getLogger("intently")
+BOUNDED = ("experiment", "variant", "metric", "bound")  # labels of what has an interval
 RESTS = 20.0  # times as long as it worked, so that it takes a twentieth of a core at most
 
 
@@ -92,11 +93,8 @@ def _sample_ratio(reports: Iterable[Report]) -> Metric:
 
 
 def _values(reports: Iterable[Report]) -> Metric:
-    family = GaugeMetricFamily(
-        "intently_experiment_value",
-        "A metric, by variant: estimate, low and high end of its interval.",
-        labels=["experiment", "variant", "metric", "bound"],
-    )
+    help_text = "A metric, by variant: estimate, low and high end of its interval."
+    family = GaugeMetricFamily("intently_experiment_value", help_text, labels=BOUNDED)
     for report in reports:
         for one in report.values:
             _add(family, (report.experiment, one.variant, one.metric), one.value)
@@ -104,11 +102,8 @@ def _values(reports: Iterable[Report]) -> Metric:
 
 
 def _uplifts(reports: Iterable[Report]) -> Metric:
-    family = GaugeMetricFamily(
-        "intently_experiment_uplift",
-        "Of a metric, relative to control: estimate, low and high end of its interval.",
-        labels=["experiment", "variant", "metric", "bound"],
-    )
+    help_text = "Of a metric, relative to control: estimate, low and high end of its interval."
+    family = GaugeMetricFamily("intently_experiment_uplift", help_text, labels=BOUNDED)
     for report in reports:
         for one in report.treatments:
             for result in one.overall:

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from errno import ENOSPC
+from errno import ENOENT, ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -178,4 +178,24 @@ async def test_beyond_half_of_the_buffer_exposures_are_dropped_and_events_are_no
         assert await store.logged_bytes() > 500_000
         answer = client.post("/v1/events", json={"events": [{"user_id": "u", "item_id": "a", "timestamp": 1}]})
         assert [one["status"] for one in answer.json()["results"]] == ["accepted"]
+    await store.close()
+
+
+async def test_a_volume_that_is_away_keeps_no_worker_from_following(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others left there is looked for again the next time."""
+
+    async def away(_: Spool) -> int:
+        raise OSError(ENOENT, "No such file or directory")
+
+    monkeypatch.setattr(Spool, "adopt", away)
+    url = f"sqlite:///{tmp_path}/store.sqlite3"
+    settings = Settings(bundle=tiny_bundle, store=url, events=tmp_path / "log", poll_seconds=0.02)
+    store = open_store(url)
+    with TestClient(create_app(settings)) as client:
+        await control_state(store).change(lambda control: control.experimenting(lambda _: both()))
+        async with asyncio.timeout(10):
+            while "variant" not in client.post("/v1/recommendations", json={"user_id": "u"}).json():
+                await asyncio.sleep(0.02)
     await store.close()
