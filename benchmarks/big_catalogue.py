@@ -20,11 +20,12 @@ from serving_speed import OURS, asked, running
 
 from service.bundle.files import ITEM_INDEX, newest_bundle, open_bundle
 from service.bundle.manifest import Manifest
+from training.baselines import popularity
 from training.metrics import DEPTH, accuracy, ranks
 from training.prepared import PreparedDataset, load_prepared
 from training.results import record
 from training.run_log import read_lines
-from training.sequences import Integers, Split, held_out, training_counts, training_sequences
+from training.sequences import held_out, training_counts, training_sequences
 
 RESULTS = Path(__file__).parent / "results/scale-catalogue.jsonl"
 MEAN_LENGTH = 14  # two items of each user are held out
@@ -98,22 +99,14 @@ def trained(work: Path, epochs: int, evaluated: int) -> dict[str, float]:
 def ranked(manifest: Manifest, data: PreparedDataset, evaluated: int) -> dict[str, float]:
     """Test accuracy over the whole catalogue, popularity's for the same users, and what the index misses."""
     split = held_out(data, "test").spaced(evaluated)
-    counts = training_counts(training_sequences(data), len(data.item_ids))
-    popular = accuracy(ranks(popular_lists(counts, split), split.targets))
+    training, items = training_sequences(data), len(data.item_ids)
+    popular = accuracy(ranks(popularity(training, items, split), split.targets))
     return {
-        "items seen in training": int((counts > 0).sum()),
+        "items seen in training": int((training_counts(training, items) > 0).sum()),
         **{name: manifest.metrics["test"][name] for name in ("NDCG@20", "HR@20")},
         **{f"popularity, {name}": popular[name] for name in ("NDCG@20", "HR@20")},
         "index recall@20": manifest.intent_report["index_recall@20"],
     }
-
-
-def popular_lists(counts: Integers, split: Split) -> Integers:
-    """The most popular items that are not in the history (N, DEPTH)."""
-    longest = int(split.histories.lengths.max())
-    order = np.argsort(-counts, kind="stable")[: DEPTH + longest] + 1
-    histories = (split.histories[number] for number in range(len(split.targets)))
-    return np.stack([order[~np.isin(order, history)][:DEPTH] for history in histories])
 
 
 def index_facts(bundle: Path) -> dict[str, float]:

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from training.evaluation import BATCH
+from training.evaluation import BATCH, SCORES_AT_ONCE
 from training.metrics import DEPTH
 from training.sequences import Integers, Sequences, Split
 
@@ -15,18 +14,24 @@ SEEN_EXPONENT, SHOWN_EXPONENT = 0.5, 0.2
 BACKWARD = 0.5  # weight of a pair against its order in time
 DECAY = 0.7  # of an item's weight, from one item of the history to the one before
 
-# (histories) -> scores (B, V): higher is better
-Scorer = Callable[[list[Integers]], Tensor]
+# (training sequences, number of items, split) -> item rows (N, DEPTH), best first, a history's own left out, 0 for none
+Baseline = Callable[[Sequences, int, Split], Integers]
 
 
-def popularity(training: Sequences, items: int) -> Scorer:
-    """Every history gets the items in order of their training counts."""
-    counts = torch.from_numpy(np.bincount(training.rows, minlength=items + 1)[1:]).float()
-    return lambda histories: counts.expand(len(histories), -1).clone()
+def popularity(training: Sequences, items: int, split: Split) -> Integers:
+    """Every history gets the items in order of their training counts; ties go by item row."""
+    longest = int(split.histories.lengths.max(initial=0))
+    counts = np.bincount(training.rows, minlength=items + 1)[1:]
+    candidates = np.argsort(-counts, kind="stable")[: DEPTH + longest] + 1
+    lists = np.zeros((len(split.targets), DEPTH), dtype=np.int64)
+    for number, found in enumerate(lists):
+        kept = candidates[~np.isin(candidates, split.histories[number])][:DEPTH]
+        found[: len(kept)] = kept
+    return lists
 
 
-def cooccurrence(training: Sequences, items: int, *, window: int = 50, decay: float = DECAY) -> Scorer:
-    """Neighbours of what was seen, the newest first: score(j) = sum_i decay^age(i) w(i, j).
+def cooccurrence(training: Sequences, items: int, split: Split, *, window: int = 50, decay: float = DECAY) -> Integers:
+    """Neighbours of what was seen, the newest first: score(j) = sum_i decay^age(i) w(i, j); ties go by item row.
 
     w(i, j) = sum over training pairs at most `window` apart of 1 / sqrt(distance), half of it where j came before i,
     divided by count_i^.5 count_j^.2. The exponents were chosen on Beauty's validation split.
@@ -35,36 +40,23 @@ def cooccurrence(training: Sequences, items: int, *, window: int = 50, decay: fl
     neighbours = torch.sparse_coo_tensor(  # (V, V), row j holding w(., j)
         torch.from_numpy(np.stack([right, left])), torch.from_numpy(values), (items, items), check_invariants=False
     ).coalesce()
-
-    def score(histories: list[Integers]) -> Tensor:
-        ages = np.concatenate([np.arange(len(history))[::-1] for history in histories])
-        owners = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
-        seen = torch.zeros(items, len(histories))
-        weights = torch.from_numpy(decay ** ages.astype(np.float32))
-        seen.index_put_(
-            (torch.from_numpy(np.concatenate(histories)) - 1, torch.from_numpy(owners)), weights, accumulate=True
-        )
-        scores: Tensor = torch.sparse.mm(neighbours, seen)
-        return scores.T.contiguous()
-
-    return score
-
-
-BASELINES: dict[str, Callable[[Sequences, int], Scorer]] = {"popularity": popularity, "cooccurrence": cooccurrence}
-
-
-def top_rows_of_baseline(scorer: Scorer, split: Split) -> Integers:
-    """The best DEPTH item rows for each history (N, DEPTH), its own items left out; ties go by item row."""
     lists = np.zeros((len(split.targets), DEPTH), dtype=np.int64)
-    for start in range(0, len(lists), BATCH):
-        numbers = range(start, min(start + BATCH, len(lists)))
-        histories = [split.histories[number] for number in numbers]
-        scores = scorer(histories)
-        for place, history in enumerate(histories):
-            scores[place, torch.from_numpy(history - 1)] = float("-inf")
+    at_once = max(1, min(BATCH, SCORES_AT_ONCE // items))
+    for start in range(0, len(lists), at_once):
+        histories = [split.histories[number] for number in range(start, min(start + at_once, len(lists)))]
+        ages = np.concatenate([np.arange(len(history))[::-1] for history in histories])
+        owners = torch.from_numpy(np.repeat(np.arange(len(histories)), [len(history) for history in histories]))
+        seen_rows = torch.from_numpy(np.concatenate(histories)) - 1
+        seen = torch.zeros(items, len(histories))
+        seen.index_put_((seen_rows, owners), torch.from_numpy(decay ** ages.astype(np.float32)), accumulate=True)
+        scores = torch.sparse.mm(neighbours, seen).T.contiguous()
+        scores[owners, seen_rows] = float("-inf")
         found = scores.sort(dim=1, descending=True, stable=True).indices[:, :DEPTH]
         lists[start : start + len(histories), : found.shape[1]] = (found + 1).numpy()
     return lists
+
+
+BASELINES: dict[str, Baseline] = {"popularity": popularity, "cooccurrence": cooccurrence}
 
 
 def cooccurrences(

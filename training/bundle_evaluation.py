@@ -9,7 +9,7 @@ from rich.progress import Progress
 
 from service.bundle.files import Bundle, BundleError, newest_bundle, open_bundle
 from service.inference.recommender import Recommender
-from training.baselines import BASELINES, top_rows_of_baseline
+from training.baselines import BASELINES
 from training.evaluation import top_rows_of_recommender
 from training.metrics import evaluate_lists, hit_rate, ndcg, ranks
 from training.prepared import PreparedDataset, load_prepared
@@ -41,7 +41,7 @@ def evaluate_bundle(path: Path, data: Path, split: str) -> Scored:
     """Rank the whole catalogue through ONNX Runtime and FAISS. Raises BundleError, ValueError."""
     dataset = load_prepared(data)
     bundle = open_for(path, dataset)
-    chosen = split_of(dataset, split).spaced(bundle.manifest.config.get("training", {}).get("evaluated_users"))
+    chosen = split_for(bundle, dataset, split)
     metrics = measure_bundle(bundle, chosen, dataset)
     written = bundle.manifest.metrics.get(split, {})
     differences = [abs(metrics[name] - value) for name, value in written.items() if name in metrics]
@@ -76,8 +76,8 @@ def evaluate_baseline(name: str, data: Path, split: str) -> Scored:
         raise ValueError(f"unknown baseline {name!r}; there are {', '.join(BASELINES)}")
     dataset = load_prepared(data)
     chosen = split_of(dataset, split)
-    scorer = BASELINES[name](training_sequences(dataset), len(dataset.item_ids))
-    metrics = _metrics(top_rows_of_baseline(scorer, chosen), chosen, dataset)
+    lists = BASELINES[name](training_sequences(dataset), len(dataset.item_ids), chosen)
+    metrics = _metrics(lists, chosen, dataset)
     return Scored(name, None, dataset.name, split, dataset.holdout, metrics)
 
 
@@ -100,6 +100,11 @@ def open_for(path: Path, dataset: PreparedDataset) -> Bundle:
     if bundle.manifest.data_fingerprint != dataset.fingerprint:
         raise ValueError(f"{bundle.bundle_id} was trained on other data than {dataset.name}: the metrics would be void")
     return bundle
+
+
+def split_for(bundle: Bundle, dataset: PreparedDataset, name: str) -> Split:
+    """The users by whom training judged the bundle: all of a split, or `training.evaluated_users` of them."""
+    return split_of(dataset, name).spaced(bundle.manifest.config.get("training", {}).get("evaluated_users"))
 
 
 def split_of(dataset: PreparedDataset, name: str) -> Split:

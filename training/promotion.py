@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from service.bundle.files import Bundle, BundleError, check_files, find_bundles, open_bundle, sync
-from training.baselines import popularity, top_rows_of_baseline
-from training.bundle_evaluation import open_for, top_rows_of_bundle
+from training.baselines import popularity
+from training.bundle_evaluation import open_for, split_for, top_rows_of_bundle
 from training.metrics import Floats, ndcg, ranks
 from training.prepared import PreparedDataset, load_prepared
-from training.sequences import Integers, Sequences, Split, held_out, training_sequences
+from training.sequences import Integers, Sequences, Split, training_sequences
 from training.significance import Comparison, paired_bootstrap
 
 CRITERION, CUTOFF = "NDCG@20", 20
@@ -54,10 +54,10 @@ def promote(candidate: Path, data: Path, into: Path, *, largest_loss: float = 0.
     sound bundle there. Raises PromotionRefusedError, BundleError, ValueError.
     """
     dataset = load_prepared(data)
-    split = held_out(dataset, "test")
     bundle = open_for(candidate, dataset)
-    popular = popularity(training_sequences(dataset), len(dataset.item_ids))
-    lists = [("popularity", top_rows_of_baseline(popular, split), 0.0)]
+    split = split_for(bundle, dataset, "test")
+    popular = popularity(training_sequences(dataset), len(dataset.item_ids), split)
+    lists = [("popularity", popular, 0.0)]
     if (served := _served(into)) is not None:
         lists.append((served.bundle_id, top_rows_by_item_id(served, split, dataset), largest_loss))
     its = _criterion(top_rows_of_bundle(bundle, split), split)
