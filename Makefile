@@ -9,7 +9,7 @@ service_extras := service,cpu,jwt,otel,client
 training_extras := training,cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help spark demo test check format programs test-compose audit bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-events bench-chaos bench-runbooks bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-exposures-killed bench-replay bench-ranker bench-big-log bench-big-catalogue reproduce render screenshots clean
+.PHONY: help spark demo test check format programs test-compose audit bench-newcomer bench-accuracy bench-training bench-intents bench-served-lists bench-serving bench-events bench-chaos bench-runbooks bench-soak bench-stores bench-refusals bench-experiments bench-experiment-report bench-assignment bench-exposures bench-exposures-killed bench-replay bench-ranker bench-big-log bench-big-catalogue reproduce render screenshots clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /' | awk -F': ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ programs:  ## Install with apt what some tests need (as root); without it they a
 format: $(BIN)/.installed-dev  ## Format and fix what can be fixed.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench-newcomer: $(BIN)/.installed  ## Clone, make demo, make test and the compose stack, where there is an engine: minutes of each.
+	$(BIN)/python benchmarks/newcomer.py
 
 bench-accuracy: $(BIN)/.installed  ## Beauty (INTENTLY_DATASETS) under the full protocol: two methods, two baselines (about an hour).
 	test -d data/beauty || $(BIN)/intently-train prepare $(INTENTLY_DATASETS)/Beauty.txt --out data/beauty

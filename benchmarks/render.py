@@ -16,7 +16,7 @@ from intents import intents
 from method_table import write_pages
 from ranker_table import ranker
 from replay_table import replays
-from reproduction import is_temporal, reproduction
+from reproduction import header, is_temporal, reproduction, row
 from scale_table import scaling
 from serving_table import serving
 from store_table import stores
@@ -42,6 +42,7 @@ def main() -> None:
     scale = [line for line in lines if line["kind"] == "scale"]
     lines = [line for line in lines if line["kind"] != "scale"]
     parts = ["# Benchmarks", "Rendered by `make render` from `benchmarks/results`; every row names its command."]
+    parts += [found] if (found := newcomer_table(lines)) else []
     parts.append(reproduction(lines))
     parts.append(intents(lines))
     parts.append(blends(lines))
@@ -66,7 +67,7 @@ def main() -> None:
         parts.append(REFUSALS + "\n".join(f"- {tried(line)}" for line in newest(refused, by=("method",))))
     shown = {id(line) for line in ranked + speeds + refused}
     others = [line for line in lines if "metrics" in line and "configuration" not in line and id(line) not in shown]
-    others = [line for line in others if line["kind"] not in ("store", "experiment", "scale")]
+    others = [line for line in others if line["kind"] not in ("store", "experiment", "newcomer")]
     others = [line for line in others if "sampled100/MRR" not in line["metrics"] and not is_temporal(line)]
     others = [line for line in others if not KNOWN_BY & set(line)]
     parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
@@ -74,6 +75,19 @@ def main() -> None:
     write_pages(PAGE.parent / "methods", lines)
     scaling(scale)
     print(f"wrote {PAGE}")
+
+
+def newcomer_table(lines: list[dict[str, Any]]) -> str | None:
+    """The newest run, one row a step; None before there is one."""
+    found = [line for line in lines if line["kind"] == "newcomer"]
+    if not found:
+        return None
+    line = found[-1]
+    rows = [*header(("step", "minutes")), *(row(name, f"{value / 60:.1f}") for name, value in line["metrics"].items())]
+    counts = ", ".join(f"{value:,} {name}" for name, value in line["tests"].items())
+    machine = f"{line['machine']['cpu']}, {line['machine']['cores']} cores; {line['date'][:10]}"
+    words = f"`make bench-newcomer`: on a new clone, with what pip has cached ({machine}). Tests: {counts}."
+    return "\n\n".join(["## A newcomer's run", words, "\n".join(rows)])
 
 
 def accuracy_table(lines: list[dict[str, Any]]) -> str:

@@ -65,7 +65,7 @@ def _items(listed: Listed, answer: Answer, engine: Engine) -> bytes:
     rows, beginnings = listed.rows, engine.item_json
     parts = [beginnings[row - 1] + score for row, score in zip(rows, listed.scores[1:-1].split(b","), strict=False)]
     if answer.titles:
-        parts = [part + _title(engine.items[row - 1].title) for part, row in zip(parts, rows, strict=True)]
+        parts = [part + _title(engine.catalogue.title(row)) for part, row in zip(parts, rows, strict=True)]
     if answer.reasons is not None:
         parts = [part + b',"reason":' + orjson.dumps(why) for part, why in zip(parts, answer.reasons, strict=True)]
     return b",".join([part + b"}" for part in parts])

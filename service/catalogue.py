@@ -15,6 +15,7 @@ from service.schemas import Condition, Range
 
 CATEGORY = "category"
 NO_CATEGORY = -1
+NO_TITLE = b"\xff"  # which no text is in UTF-8
 BYTES = 5  # of a selection, an item
 FEWEST_KEPT = 8
 
@@ -27,10 +28,10 @@ class _Available(NamedTuple):
 
 
 class Catalogue:
-    """Items by category and attribute. Values are compared as text: 3, 3.0 and "3" are the same, so are true, "true".
+    """Items by category and attribute, and their titles.
 
-    An attribute that is a list lets its item through if any of its values is wanted. `groups` (V) numbers the
-    categories.
+    Values are compared as text: 3, 3.0 and "3" are the same, so are true, "true". An attribute that is a list lets its
+    item through if any of its values is wanted. `groups` (V) numbers the categories.
     """
 
     def __init__(self, items: Sequence[Item], *, kept_bytes: int = 64 << 20) -> None:
@@ -46,8 +47,15 @@ class Catalogue:
         self.columns = sorted(self._places)  # what can be filtered by
         categories = {category: number for number, category in enumerate(self._places.get(CATEGORY, {}))}
         self.groups = np.array([categories.get(as_text(item.category or ""), NO_CATEGORY) for item in gently(items)])
+        titles = [NO_TITLE if item.title is None else item.title.encode() for item in gently(items)]
+        self._titles, self._title_ends = b"".join(titles), np.cumsum([0, *map(len, titles)])  # little beside objects
         self._kept = max(FEWEST_KEPT, kept_bytes // (BYTES * max(self._count, 1)))
         self._available = _Available(None, OrderedDict())
+
+    def title(self, row: int) -> str | None:
+        """That of an item row, if it has one."""
+        title = self._titles[self._title_ends[row - 1] : self._title_ends[row]]
+        return None if title == NO_TITLE else title.decode()
 
     def hide(self, rows: Iterable[int]) -> None:
         """From now on these item rows are not available, all others are."""

@@ -36,7 +36,6 @@ class Engine:
         self.bundle_id = bundle.bundle_id
         self.manifest = bundle.manifest
         self.vocabulary = bundle.vocabulary
-        self.items = bundle.items
         self.catalogue = Catalogue(bundle.items)
         self.intents = bundle.intents
         self.created = datetime.fromisoformat(bundle.manifest.created).timestamp()
@@ -163,7 +162,7 @@ class Engine:
     def titles(self, item_ids: Iterable[str]) -> dict[str, str]:
         """Of the items that have one."""
         known = {item_id: self.vocabulary.row(item_id) for item_id in item_ids}
-        found = {item_id: self.items[row - 1].title for item_id, row in known.items() if row is not None}
+        found = {item_id: self.catalogue.title(row) for item_id, row in known.items() if row is not None}
         return {item_id: title for item_id, title in found.items() if title is not None}
 
     def similar(self, item_id: str, k: int) -> list[RankedItem]:
@@ -256,13 +255,13 @@ class Engine:
         chosen = self.catalogue.allowed(question.filters)
         if question.allow is None:
             return chosen
-        listed = np.zeros(len(self.items), dtype=np.bool_)
+        listed = np.zeros(len(self.vocabulary), dtype=np.bool_)
         listed[np.array(list(self.vocabulary.known_rows(question.allow)), dtype=np.int64) - 1] = True
         return Allowed(listed).within(chosen)
 
     def _items(self, ranking: Ranking) -> list[RankedItem]:
         return [
-            RankedItem(item_id=self.vocabulary.item_id(row), score=score, title=self.items[row - 1].title)
+            RankedItem(item_id=self.vocabulary.item_id(row), score=score, title=self.catalogue.title(row))
             for row, score in zip(ranking.rows.tolist(), ranking.scores.tolist(), strict=True)
         ]
 

@@ -23,6 +23,7 @@ def open_session(model: bytes, *, threads: int, device: Device = "cpu") -> onnxr
     options.log_severity_level = 3
     usable = device != "cpu" and CUDA in onnxruntime.get_available_providers()
     session = onnxruntime.InferenceSession(model, options, providers=[CUDA, CPU] if usable else [CPU])
+    session._model_bytes = None  # a second copy of every vector, kept to open the model again with other providers
     if device == "cuda" and CUDA not in session.get_providers():
         raise ValueError("ONNX Runtime finds no CUDA device: install the extra `gpu` and its driver, or choose the CPU")
     return session

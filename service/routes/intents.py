@@ -74,6 +74,6 @@ def _described(engine: Engine, intent_id: int) -> IntentSummary:
     typical = []
     for item in found.top_items:
         row = engine.vocabulary.row(item.item_id)
-        title = engine.items[row - 1].title if row else None
+        title = engine.catalogue.title(row) if row else None
         typical.append(RankedItem(item_id=item.item_id, score=item.score, title=title))
     return IntentSummary(intent_id=intent_id, size=found.size, share=found.share, top_items=typical)

@@ -71,3 +71,9 @@ def test_hidden_items_come_through_no_filter_until_they_are_back() -> None:
 def _shown(catalogue: Catalogue, filters: dict[str, Condition]) -> str:
     allowed = catalogue.allowed(filters)
     return "".join(item.item_id for place, item in enumerate(ITEMS) if allowed is None or allowed.mask[place])
+
+
+def test_a_title_is_what_the_item_has_an_empty_one_too() -> None:
+    titles = [None, "", "Chaise longue \u00e9l\u00e9gante \U0001f6cb", None, "b"]
+    catalogue = Catalogue([Item(item_id=str(place), title=title) for place, title in enumerate(titles)])
+    assert [catalogue.title(row) for row in range(1, 6)] == titles

@@ -60,3 +60,14 @@ def test_an_index_that_misses_too_much_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("training.index.flat_index", lambda vectors: flat_index(vectors[::-1]))
     with pytest.raises(RecallError, match=r"wanted 0\.98"):
         item_index(VECTORS, QUERIES)
+
+
+def test_few_lists_are_searched_where_most_vectors_are_short() -> None:
+    """As of items hardly trained, in all directions; what users ask for lies in six dimensions."""
+    directions = RANDOM.standard_normal((6, 64), dtype=np.float32) / 8
+    vectors = 0.02 * RANDOM.standard_normal((20_000, 64), dtype=np.float32)
+    vectors[::20] += RANDOM.standard_normal((1000, 6), dtype=np.float32) @ directions
+    queries = RANDOM.standard_normal((100, 6), dtype=np.float32) @ directions
+    index = VectorIndex(item_index(vectors, queries, largest_exact=100)[0], first=1)
+    assert index._lists == 282
+    assert index._probes <= 40, "lists by angle would ask for 128"

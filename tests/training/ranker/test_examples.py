@@ -26,7 +26,8 @@ def test_scores_are_those_of_the_first_stage_whatever_was_shown_with_them(
     """A user of three events and one of none get the same twelve items, in another order than by score."""
     path = blend(bundle, prepared, tmp_path / "bundles").path if blended else bundle
     engine = Engine.load(path)
-    items = [engine.vocabulary.item_id(row) for row in range(1, 21)]
+    catalogue = [engine.vocabulary.item_id(row) for row in range(1, len(engine.vocabulary) + 1)]
+    items = catalogue[:20]
     history, shown = [items[2], items[0], items[3]], items[7:19]
     lists = [
         exposure("r", "", 10, stored_events=4) | {"items": shown},
@@ -35,7 +36,7 @@ def test_scores_are_those_of_the_first_stage_whatever_was_shown_with_them(
     write(tmp_path / "exposures/experiment=e/day=2026-01-01/one.parquet", EXPOSURE, lists)
     events = [event(str(number), item, number) for number, item in enumerate(history)]
     write(tmp_path / "day=2026-01-01/one.parquet", EVENT, events)
-    log = read_exposures(tmp_path, [item.item_id for item in engine.items], RankerConfig())
+    log = read_exposures(tmp_path, catalogue, RankerConfig())
     found = examples_of(log, open_bundle(path), SecondStage(**STAGE))
     answer = engine.recommend([Question(history=history, k=12, allow=shown)], Stages())[0].ranking
     scores = dict(zip(answer.rows.tolist(), answer.scores.tolist(), strict=True))
