@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reproduction import header, row
+from pages import header, row
 
 Line = dict[str, Any]
 SHOWN = ("HR@5", "HR@20", "NDCG@20")

@@ -1,6 +1,6 @@
 """What the service went through, as Markdown: harms and runbooks with what users noticed, and the soak."""
 
-from reproduction import header, row
+from pages import header, row
 from serving_table import Line, in_words, number
 
 COLUMNS = (

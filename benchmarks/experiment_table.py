@@ -3,7 +3,7 @@
 from statistics import median
 from typing import Any
 
-from reproduction import header, row
+from pages import header, row
 
 Line = dict[str, Any]
 WORDS = (

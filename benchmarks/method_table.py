@@ -4,19 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments import DEFAULT, FILES, PUBLISHED_NAMES, Experiment
-from reproduction import header, is_temporal, newest_by_seed, row, spread
+from pages import header, row, write_part
+from reproduction import is_temporal, newest_by_seed, spread
+
+from models.methods import METHODS
 
 Line = dict[str, Any]
 METRICS = ("HR@5", "HR@20", "NDCG@5", "NDCG@20")
 COLUMNS = ("dataset", "configuration", "seeds", *METRICS, "intents used", "effective number")
-BEGIN, END = "<!-- numbers -->\n", "<!-- /numbers -->"
-
-
-def with_numbers(page: str, method: str, lines: list[Line]) -> str:
-    """The page with what stands between its markers written anew; a page without markers as it is."""
-    before, marker, rest = page.partition(BEGIN)
-    _, ending, after = rest.partition(END)
-    return before + BEGIN + table(method, lines) + "\n" + END + after if marker and ending else page
 
 
 def table(method: str, lines: list[Line]) -> str:
@@ -45,6 +40,7 @@ def measured_row(dataset: str, configuration: str, lines: list[Line]) -> str | N
 
 
 def write_pages(pages: Path, lines: list[Line]) -> None:
-    """Every page in the folder, by the method that it is named after."""
+    """Every page of a method in the folder."""
     for path in pages.glob("*.md"):
-        path.write_text(with_numbers(path.read_text(), path.stem, lines))
+        if path.stem in METHODS:
+            write_part(path, "numbers", table(path.stem, lines))

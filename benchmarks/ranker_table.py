@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reproduction import header, row
+from pages import header, row
 
 Line = dict[str, Any]
 VARIANTS = ("first stage", "B", "B+ELCM")

@@ -1,4 +1,4 @@
-"""Render docs/benchmarks.md, the numbers in docs/methods and those in docs/scaling.md from benchmarks/results.
+"""Render docs/benchmarks.md and the numbers in docs/methods, docs/scaling.md and README.md from benchmarks/results.
 
 The newest line of each experiment counts.
 
@@ -14,11 +14,12 @@ from chaos_table import chaos
 from experiment_table import experiment_cost, experiment_levels, experiment_losses, experiment_report
 from intents import intents
 from method_table import write_pages
+from pages import header, row, write_part
 from ranker_table import ranker
 from replay_table import replays
-from reproduction import header, is_temporal, reproduction, row
+from reproduction import is_temporal, reproduction
 from scale_table import scaling
-from serving_table import serving
+from serving_table import headline, serving
 from store_table import stores
 
 RESULTS = Path(__file__).parent / "results"
@@ -72,6 +73,7 @@ def main() -> None:
     others = [line for line in others if not KNOWN_BY & set(line)]
     parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
     PAGE.write_text("\n\n".join(parts) + "\n")
+    write_part(PAGE.parent.parent / "README.md", "speed", headline(lines + scale))
     write_pages(PAGE.parent / "methods", lines)
     scaling(scale)
     print(f"wrote {PAGE}")

@@ -6,6 +6,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from experiments import ABLATION, DEFAULT, FILES, NOISE, PAPER, PUBLISHED_NAMES, SENSITIVITY, Experiment, experiments
+from pages import header, row
 from progress import Run, comparison, is_current, pair, sampled
 
 PUBLISHED = Path(__file__).parent / "published.csv"
@@ -70,16 +71,6 @@ def table(dataset: str, plan: list[Experiment], ours: list[Line], theirs: Publis
         if experiment.sampled:
             rows.append(own_row(dataset, experiment, ours, FULL, note="full ranking: " + ", ".join(FULL)))
     return "\n".join(rows)
-
-
-def header(columns: tuple[str, ...]) -> list[str]:
-    """The first two lines of a Markdown table."""
-    return ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-
-
-def row(*cells: str) -> str:
-    """A line of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
 
 
 def others(theirs: Published, shown: set[str | None]) -> list[str]:

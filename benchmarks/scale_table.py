@@ -1,10 +1,9 @@
 """What was measured at a large size, as tables between the markers of docs/scaling.md."""
 
-import re
 from pathlib import Path
 from typing import Any
 
-from reproduction import header, row
+from pages import header, row, write_part
 
 Line = dict[str, Any]
 PAGE = Path(__file__).parent.parent / "docs/scaling.md"
@@ -30,16 +29,7 @@ def scaling(lines: list[Line]) -> None:
     }
     for name, table in parts.items():
         if table:
-            PAGE.write_text(between(PAGE.read_text(), name, table))
-
-
-def between(page: str, name: str, table: str) -> str:
-    """The page with the table between its markers. Raises ValueError where they are missing."""
-    begin, end = f"<!-- {name}: rendered by make render -->\n", f"<!-- {name}: end -->"
-    marked = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    if not marked.search(page):
-        raise ValueError(f"{PAGE.name} has no markers of {name}")
-    return marked.sub(lambda _: f"{begin}{table}\n{end}", page)
+            write_part(PAGE, name, table)
 
 
 def prepare_table(lines: list[Line]) -> str:

@@ -3,10 +3,11 @@
 import statistics
 from typing import Any
 
-from reproduction import header, row
+from pages import header, row
 
 Line = dict[str, Any]
-OURS = "intently, 2 workers"
+OURS, USUAL, LITSERVE = "intently, 2 workers", "FastAPI + ONNX Runtime + FAISS, 2 workers", "LitServe, 2 workers"
+LOADED = "loaded, requests/s"
 COLUMNS = {
     "loaded, requests/s": ("requests/s", 0),
     "loaded, p50 ms": ("p50 ms", 1),
@@ -54,6 +55,22 @@ def serving(lines: list[Line]) -> str:
     return "\n\n".join(parts)
 
 
+def headline(lines: list[Line]) -> str:
+    """The README's sentences, from the speed of all servers and the newest run of a million items."""
+    medians = medians_of([line for line in lines if line["kind"] == "serving" and "round" in line])
+    ours = medians[OURS]
+    times = {name: ours[LOADED] / its[LOADED] for name, its in medians.items()}
+    large = [line["metrics"] for line in lines if line["kind"] == "scale" and line["method"] == "catalogue"][-1]
+    return (
+        f"On two cores, which the load generator shares, the service answers {ours[LOADED]:,.0f} requests a second at "
+        f"a p99 of {ours['loaded, p99 ms']:.1f} ms\n(64 dimensions, 12,000 items, histories in Redis, seen items "
+        f"excluded, one category filter), {times[USUAL]:.1f} times as many as the\nsame parts put together in the "
+        f"usual way and {times[LITSERVE]:.1f} times as many as LitServe. With a million items of 128 dimensions it is\n"
+        f"{large['serving, requests/s']:,.0f} a second at a recall of {large['index recall@20']:.3f}. "
+        "Every number, with its command: [benchmarks](docs/benchmarks.md)."
+    )
+
+
 def posts_of(lines: list[Line]) -> str:
     """One row a size of posts."""
     table = header(("events a post", "posts/s", "events/s", "p50 ms", "p99 ms"))
@@ -82,18 +99,23 @@ def number(value: float) -> str:
 
 def rows_of(lines: list[Line]) -> str:
     """One row a server, with how many times as fast ours is."""
-    found: dict[str, list[dict[str, float]]] = {}
-    for line in lines:
-        found.setdefault(line["method"], []).append(line["metrics"])
-    medians = {
-        name: {key: statistics.median(one[key] for one in rounds) for key in COLUMNS} for name, rounds in found.items()
-    }
+    medians = medians_of(lines)
     table = header(("server", *(title for title, _ in COLUMNS.values()), "ours is x as fast"))
     for name, its in medians.items():
         cells = (f"{its[key]:.{digits}f}" for key, (_, digits) in COLUMNS.items())
-        ratio = medians[OURS]["loaded, requests/s"] / its["loaded, requests/s"] if OURS in medians else None
+        ratio = medians[OURS][LOADED] / its[LOADED] if OURS in medians else None
         table.append(row(name, *cells, "" if ratio is None else f"{ratio:.2f}"))
     return "\n".join(table)
+
+
+def medians_of(lines: list[Line]) -> dict[str, dict[str, float]]:
+    """Of each server, over its rounds."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for line in lines:
+        found.setdefault(line["method"], []).append(line["metrics"])
+    return {
+        name: {key: statistics.median(one[key] for one in rounds) for key in COLUMNS} for name, rounds in found.items()
+    }
 
 
 def where(lines: list[Line]) -> str:

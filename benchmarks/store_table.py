@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reproduction import header, row
+from pages import header, row
 
 Line = dict[str, Any]
 EVENT_BYTES, USER_BYTES = 36, 200  # what was asked for
