@@ -73,7 +73,8 @@ def main() -> None:
     others = [line for line in others if not KNOWN_BY & set(line)]
     parts.append("## Other measurements\n\n" + "\n".join(f"- {described(line)}" for line in newest(others)))
     PAGE.write_text("\n\n".join(parts) + "\n")
-    write_part(PAGE.parent.parent / "README.md", "speed", headline(lines + scale))
+    if speed := headline(lines + scale):
+        write_part(PAGE.parent.parent / "README.md", "speed", speed)
     write_pages(PAGE.parent / "methods", lines)
     scaling(scale)
     print(f"wrote {PAGE}")

@@ -55,18 +55,20 @@ def serving(lines: list[Line]) -> str:
     return "\n\n".join(parts)
 
 
-def headline(lines: list[Line]) -> str:
-    """The README's sentences, from the speed of all servers and the newest run of a million items."""
+def headline(lines: list[Line]) -> str | None:
+    """The README's sentences, from the speed of all servers and the newest run of a million items; None without."""
     medians = medians_of([line for line in lines if line["kind"] == "serving" and "round" in line])
-    ours = medians[OURS]
-    times = {name: ours[LOADED] / its[LOADED] for name, its in medians.items()}
-    large = [line["metrics"] for line in lines if line["kind"] == "scale" and line["method"] == "catalogue"][-1]
+    large = [line["metrics"] for line in lines if line["kind"] == "scale" and line["method"] == "catalogue"]
+    if OURS not in medians or not large:
+        return None
+    ours, its = medians[OURS], large[-1]
+    times = {name: ours[LOADED] / one[LOADED] for name, one in medians.items()}
     return (
         f"On two cores, which the load generator shares, the service answers {ours[LOADED]:,.0f} requests a second at "
         f"a p99 of {ours['loaded, p99 ms']:.1f} ms\n(64 dimensions, 12,000 items, histories in Redis, seen items "
         f"excluded, one category filter), {times[USUAL]:.1f} times as many as the\nsame parts put together in the "
         f"usual way and {times[LITSERVE]:.1f} times as many as LitServe. With a million items of 128 dimensions it is\n"
-        f"{large['serving, requests/s']:,.0f} a second at a recall of {large['index recall@20']:.3f}. "
+        f"{its['serving, requests/s']:,.0f} a second at a recall of {its['index recall@20']:.3f}. "
         "Every number, with its command: [benchmarks](docs/benchmarks.md)."
     )
 
