@@ -1,6 +1,7 @@
 """What `reproduce.py` runs on each dataset, and how the papers name it."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from training.config import TrainingConfig
@@ -76,13 +77,14 @@ class Experiment:
         return same and (seed is None or line.get("seed") == seed)
 
 
-def experiments(dataset: str) -> list[Experiment]:
+@cache
+def experiments(dataset: str) -> tuple[Experiment, ...]:
     """All experiments on a dataset, table by table; some appear in two tables and are run once."""
     if dataset == "beauty-54k":
         whole = Experiment(PAPER, "dssrec", "papers/dssrec", published="DSSRec", sampled=True)
         rows: dict[str, tuple[str, ...]] = {"DSSRec": (), "DSSRec w/o seq2seq": (NO_SEQ2SEQ,)}
         parts = ablation("dssrec", rows, {row: row for row in rows})
-        return [whole, *(replace(part, sampled=True) for part in parts)]
+        return (whole, *(replace(part, sampled=True) for part in parts))
     several = (1, 2, 3) if dataset == "beauty" else (1,)
     papers = [
         Experiment(
@@ -101,7 +103,7 @@ def experiments(dataset: str) -> list[Experiment]:
     ablations = iclrec_ablations() + elcrec_ablations() if dataset in ("beauty", "sports", "toys", "yelp") else []
     if dataset == "beauty":
         ablations += s4rec_ablations() + dssrec_ablations() + sensitivity(dataset) + noise()
-    return papers + defaults + ablations
+    return (*papers, *defaults, *ablations)
 
 
 def ablation(method: str, rows: dict[str, tuple[str, ...]], published: dict[str, str]) -> list[Experiment]:
