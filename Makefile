@@ -80,7 +80,7 @@ format: $(BIN)/.installed-dev  ## Format and fix what can be fixed.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench-newcomer: $(BIN)/.installed  ## Clone, make demo, make test and the compose stack, where there is an engine: minutes of each.
+bench-newcomer: $(BIN)/.installed  ## Clone, then make demo, make test and the compose stack (Docker): minutes of each.
 	$(BIN)/python benchmarks/newcomer.py
 
 bench-accuracy: $(BIN)/.installed  ## Beauty (INTENTLY_DATASETS) under the full protocol: two methods, two baselines (about an hour).

@@ -81,15 +81,16 @@ def main() -> None:
 
 
 def newcomer_table(lines: list[dict[str, Any]]) -> str | None:
-    """The newest run, one row a step; None before there is one."""
-    found = [line for line in lines if line["kind"] == "newcomer"]
+    """The newest run of each step; None before there is one."""
+    found = newest([line for line in lines if line["kind"] == "newcomer"], by=("step",))
     if not found:
         return None
-    line = found[-1]
-    rows = [*header(("step", "minutes")), *(row(name, f"{value / 60:.1f}") for name, value in line["metrics"].items())]
-    counts = ", ".join(f"{value:,} {name}" for name, value in line["tests"].items())
-    machine = f"{line['machine']['cpu']}, {line['machine']['cores']} cores; {line['date'][:10]}"
-    words = f"`make bench-newcomer`: on a new clone, with what pip has cached ({machine}). Tests: {counts}."
+    rows = header(("step", "minutes", "tests passed", "skipped", "machine", "date"))
+    for line in found:
+        metrics, machine = line["metrics"], f"{line['machine']['cpu']}, {line['machine']['cores']} cores"
+        tests = (f"{metrics[name]:,}" if name in metrics else "" for name in ("passed", "skipped"))
+        rows.append(row(f"`{line['step']}`", f"{metrics['seconds'] / 60:.1f}", *tests, machine, line["date"][:10]))
+    words = "`make bench-newcomer`: on a new clone, with what pip and apt have cached."
     return "\n\n".join(["## A newcomer's run", words, "\n".join(rows)])
 
 
