@@ -60,10 +60,12 @@ def create_admin_app(
 async def _lifespan(app: FastAPI, settings: Settings, public: str) -> AsyncIterator[None]:
     store = open_store(settings.store, **settings.store_options())
     control = control_state(store)
-    async with _event_log(settings, store, control) as standings, public_port(public) as app.state.public:
-        app.state.parts = AdminParts(settings.bundle, control, availability(store), standings)
-        yield
-    await store.close()
+    try:
+        async with _event_log(settings, store, control) as standings, public_port(public) as app.state.public:
+            app.state.parts = AdminParts(settings.bundle, control, availability(store), standings)
+            yield
+    finally:
+        await store.close()
 
 
 @asynccontextmanager
