@@ -24,7 +24,8 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks/results/newcomer.jsonl"
 COMPOSE_UP = os.environ.get("COMPOSE_UP", "docker compose up --build --wait")
 COMPOSE_DOWN = os.environ.get("COMPOSE_DOWN", "docker compose down --volumes")
-COMPOSE_TEST = "INTENTLY_COMPOSE_URL=http://127.0.0.1:8000 .venv/bin/pytest tests/deploy/test_images.py tests/deploy/test_compose_running.py"
+COMPOSE_TESTS = "tests/deploy/test_images.py tests/deploy/test_compose_running.py"
+COMPOSE_TEST = f"INTENTLY_COMPOSE_URL=http://127.0.0.1:8000 .venv/bin/pytest {COMPOSE_TESTS}"
 
 
 class Said(NamedTuple):
