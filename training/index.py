@@ -26,7 +26,7 @@ def item_index(vectors: Floats, queries: Floats, *, largest_exact: int = LARGEST
     """Item vectors (V, D) and sample queries (N, D) -> serialized index and its recall@20 against exact search.
 
     A catalogue of more than `largest_exact` items gets an inverted index that looks at as few lists as the queries
-    need. Raises RecallError.
+    need; its recall is that of the same queries, not of others. Raises RecallError.
     """
     worst = _worst_of_best(vectors, queries)
     index = flat_index(vectors) if len(vectors) <= largest_exact else _inverted_index(vectors, queries, worst)
