@@ -5,6 +5,7 @@ import pytest
 
 from service.inference import retrieval
 from service.inference.allowed import Allowed
+from service.inference.encoder import Floats
 from service.inference.retrieval import VectorIndex, flat_index
 from training.index import RecallError, item_index
 
@@ -60,6 +61,24 @@ def test_an_index_that_misses_too_much_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("training.index.flat_index", lambda vectors: flat_index(vectors[::-1]))
     with pytest.raises(RecallError, match=r"wanted 0\.98"):
         item_index(VECTORS, QUERIES)
+
+
+def test_the_recall_is_that_of_queries_that_did_not_choose() -> None:
+    """Every second one points away from a centre, and others would not have looked far enough for it."""
+    queries = QUERIES.copy()
+    queries[1::2] = -CENTRES[:15]
+    serialized, recall = item_index(VECTORS, queries, largest_exact=100)
+    easy, _ = item_index(VECTORS, QUERIES, largest_exact=100)
+    assert recall >= 0.98
+    assert recall == pytest.approx(found_by(serialized, queries[1::2]))
+    assert found_by(easy, queries[1::2]) < 0.98
+
+
+def found_by(serialized: bytes, queries: Floats) -> float:
+    """Share of the true top 20."""
+    _, rows = VectorIndex(serialized, first=0).search(queries, 20)
+    true = np.argsort(queries @ VECTORS.T, axis=1)[:, -20:]
+    return float(np.mean([np.isin(one, best).mean() for one, best in zip(rows, true, strict=True)]))
 
 
 def test_few_vectors_are_looked_at_where_most_are_short() -> None:
