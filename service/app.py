@@ -34,9 +34,9 @@ from service.security.opening import open_access
 from service.settings import Settings
 from service.shadow import Shadow
 from service.spool import Spool
-from service.stores.base import StoreUnavailableError
+from service.stores.base import SequenceStore, StoreUnavailableError
 from service.stores.breaker import CircuitBreaker
-from service.stores.opening import open_store
+from service.stores.opening import StoreOptions, opened_store
 
 EXPOSURES_SHARE = 0.5  # of the buffer: events, which nobody can make again, have the rest for themselves
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # its paths name users
@@ -79,8 +79,14 @@ def create_app(settings: Settings) -> ASGIApp:
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIterator[None]:
     telemetry.initialise((path, method) for path, methods in app.openapi()["paths"].items() for method in methods)
-    breaker = CircuitBreaker(changed=telemetry.breaker_changed)
-    store = open_store(settings.store, breaker=breaker, **settings.store_options())
+    options: StoreOptions = {**settings.store_options(), "breaker": CircuitBreaker(changed=telemetry.breaker_changed)}
+    async with opened_store(settings.store, **options) as store, _answering(app, settings, access, store):
+        yield
+
+
+@asynccontextmanager
+async def _answering(app: FastAPI, settings: Settings, access: Access, store: SequenceStore) -> AsyncIterator[None]:
+    """What answers from the store, and follows what others decide."""
     registry = Registry(settings.bundle, threads=settings.threads, device=settings.device)
     last_intents = LastIntents()
     types = settings.sequence_event_types
@@ -131,7 +137,6 @@ async def _lifespan(app: FastAPI, settings: Settings, access: Access) -> AsyncIt
         shadow.close()
         if spool is not None:
             await spool.close()
-        await store.close()
 
 
 def _end_without_supervisor() -> None:

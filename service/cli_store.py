@@ -27,18 +27,15 @@ def load_command(
     """
     from service.loading import Loaded, load
     from service.settings import Settings
-    from service.stores.opening import StoreOptions, open_store
+    from service.stores.opening import StoreOptions, opened_store
 
     settings = Settings(store=store)
     types, kept = settings.sequence_event_types, settings.stored_events
     options: StoreOptions = {**settings.store_options(), "timeout": SLOW}
 
     async def loading(progress: Callable[[int], None]) -> Loaded:
-        opened = open_store(store, **options)
-        try:
+        async with opened_store(store, **options) as opened:
             return await load(log, opened, stored_events=kept, types=types, progress=progress)
-        finally:
-            await opened.close()
 
     found = _run("loading", loading)
     typer.echo(f"{found.events:,} events of {found.users:,} users stored, {found.rejected:,} rows rejected")
@@ -60,17 +57,13 @@ def migrate_command(
     """
     from service.loading import migrate
     from service.settings import Settings
-    from service.stores.opening import StoreOptions, open_store
+    from service.stores.opening import StoreOptions, opened_store
 
     options: StoreOptions = {**Settings(store=target).store_options(), "timeout": SLOW}
 
     async def copying(progress: Callable[[int], None]) -> int:
-        old, new = (open_store(url, **options) for url in (source, target))
-        try:
+        async with opened_store(source, **options) as old, opened_store(target, **options) as new:
             return await migrate(old, new, progress)
-        finally:
-            await old.close()
-            await new.close()
 
     typer.echo(f"{_run('copying', copying):,} events copied")
 

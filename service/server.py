@@ -22,7 +22,7 @@ from service.security.opening import open_access
 from service.settings import Settings
 from service.shared_port import PortInUseError, SharedPort
 from service.stores.base import StoreUnavailableError
-from service.stores.opening import open_store
+from service.stores.opening import opened_store
 
 FACTORY = "service.app:create_app_from_environment"
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -52,8 +52,8 @@ def check_settings() -> None:
 
 
 async def _open_once(settings: Settings) -> None:
-    store = open_store(settings.store, **settings.store_options())
-    await store.close()
+    async with opened_store(settings.store, **settings.store_options()):
+        pass
 
 
 def serve(*, host: str, port: int, admin_host: str, admin_port: int, workers: int) -> None:

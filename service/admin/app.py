@@ -24,7 +24,7 @@ from service.security.opening import open_access
 from service.settings import Settings
 from service.shared_document import SharedDocument
 from service.stores.base import SequenceStore
-from service.stores.opening import open_store
+from service.stores.opening import opened_store
 
 
 def create_admin_app(
@@ -58,14 +58,11 @@ def create_admin_app(
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings, public: str) -> AsyncIterator[None]:
-    store = open_store(settings.store, **settings.store_options())
-    control = control_state(store)
-    try:
+    async with opened_store(settings.store, **settings.store_options()) as store:
+        control = control_state(store)
         async with _event_log(settings, store, control) as standings, public_port(public) as app.state.public:
             app.state.parts = AdminParts(settings.bundle, control, availability(store), standings)
             yield
-    finally:
-        await store.close()
 
 
 @asynccontextmanager

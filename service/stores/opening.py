@@ -1,7 +1,9 @@
 """From a store URL to a store."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, Unpack
 
 from service.stores.base import SequenceStore
 from service.stores.breaker import CircuitBreaker
@@ -17,6 +19,7 @@ class StoreOptions(TypedDict, total=False):
     stored_days: float | None
     timeout: float
     password_file: Path | None
+    breaker: CircuitBreaker | None
 
 
 def open_store(
@@ -52,3 +55,13 @@ def open_store(
         )
     got = f"{scheme!r}" if found else "no scheme"  # what stands elsewhere may be a password
     raise ValueError(f"the store must be sqlite:///path, {', '.join(f'{one}://...' for one in REDIS)}, got {got}")
+
+
+@asynccontextmanager
+async def opened_store(url: str, **options: Unpack[StoreOptions]) -> AsyncIterator[SequenceStore]:
+    """A store, see `open_store`, that is closed at the end."""
+    store = open_store(url, **options)
+    try:
+        yield store
+    finally:
+        await store.close()
