@@ -32,14 +32,13 @@ async def worker_killed(scene: Scene) -> Metrics:
         async with scene.service(redis.url) as server:
             crowd = scene.crowd(server)
             harm = Harm(crowd)
-            async with crowd.at_work():
+            async with harm.watched():
                 async with harm.lasting(0):
                     os.kill(workers_of(server.pid)[0], signal.SIGKILL)
                     await until(lambda: listening(port_of(server)) < WORKERS)
                 gone = time.perf_counter()  # a connection made before it may still have been put in its queue
                 await until(lambda: listening(port_of(server)) == WORKERS)
                 replaced = time.perf_counter() - harm.began
-                await harm.healed()
             later = [one for one in crowd.outcomes if one.began > gone and not one.was_open]
             unanswered = float(sum(one.status == 0 for one in later))
             return await harm.metrics() | {
@@ -54,13 +53,11 @@ async def damaged_bundles(scene: Scene) -> Metrics:
         async with scene.service(redis.url) as server:
             crowd = scene.crowd(server)
             harm = Harm(crowd)
-            async with crowd.at_work():
-                async with harm.lasting():
-                    served = find_bundles(scene.bundles)[0]
-                    for number, damage in enumerate((_flip, _cut, _no_bundle)):
-                        _put_in_place(served, scene.folder, f"damaged{number}", damage)
-                        await asyncio.sleep(2)
-                await harm.healed()
+            async with harm.watched(), harm.lasting():
+                served = find_bundles(scene.bundles)[0]
+                for number, damage in enumerate((_flip, _cut, _no_bundle)):
+                    _put_in_place(served, scene.folder, f"damaged{number}", damage)
+                    await asyncio.sleep(2)
             refusals = scene.log.read_text().count("bundle refused: ")
             metrics = await harm.metrics()
             return metrics | {"bundles that answered": len(crowd.bundles), "refusals in the log": refusals}
@@ -86,7 +83,7 @@ async def clock_moved(scene: Scene) -> Metrics:
 async def _through_time(crowd: Crowd, limited: Crowd, redis: RedisProcess, offset: Path) -> Metrics:
     harm, outage = Harm(crowd), Harm(crowd)
     granted, statuses = [await _granted(limited)], {}
-    async with crowd.at_work():
+    async with harm.watched():
         async with harm.lasting(0):
             for days in (1, -1):
                 _move(offset, days * DAY)
@@ -97,7 +94,6 @@ async def _through_time(crowd: Crowd, limited: Crowd, redis: RedisProcess, offse
             redis.go_on()
             await outage.healed()
         _move(offset, 0)
-        await harm.healed()
     documented = {1: ["accepted"] * 3, -1: ["future", "future", "accepted"]}
     return await harm.metrics() | {
         "breaker open, s": outage.opened(),
@@ -114,11 +110,9 @@ async def cancelled(scene: Scene) -> Metrics:
         async with scene.service(redis.url) as server:
             crowd = scene.crowd(server)
             harm, moments = Harm(crowd), random.Random(2)
-            async with crowd.at_work():
-                async with harm.lasting(0):
-                    for _ in range(CANCELLED // CANCELLING):
-                        await asyncio.gather(*(_cancel(crowd, moments) for _ in range(CANCELLING)))
-                await harm.healed()
+            async with harm.watched(), harm.lasting(0):
+                for _ in range(CANCELLED // CANCELLING):
+                    await asyncio.gather(*(_cancel(crowd, moments) for _ in range(CANCELLING)))
             return await harm.metrics() | {"cancelled": float(CANCELLED)}
 
 

@@ -54,13 +54,11 @@ async def disk_full(scene: Scene) -> Metrics:
         raise SkippedError("it takes root to mount a small file system")
     with _small_disk(scene.folder / "disk") as disk:
         async with scene.service(f"sqlite:///{disk}/store.sqlite3") as server:
-            crowd = scene.crowd(server)
-            harm, filler = Harm(crowd), disk / "filler"
-            async with crowd.at_work():
+            harm, filler = Harm(scene.crowd(server)), disk / "filler"
+            async with harm.watched():
                 async with harm.lasting():
                     _fill(filler)
                 filler.unlink()
-                await harm.healed()
             return await harm.metrics()
 
 
@@ -93,7 +91,7 @@ async def _emptied(scene: Scene, *, while_posting: bool) -> Metrics:
         async with scene.service(redis.url, *options, **variables) as server:
             crowd = scene.crowd(server)
             harm = Harm(crowd)
-            async with crowd.at_work():
+            async with harm.watched():
                 await asyncio.sleep(3 * FLUSH)  # something is in files
                 crowd.posting = while_posting
                 if not while_posting:
@@ -101,7 +99,6 @@ async def _emptied(scene: Scene, *, while_posting: bool) -> Metrics:
                 async with harm.lasting(1):
                     await asyncio.to_thread(lambda: (redis.kill(), redis.wipe(), redis.start()))
                 await asyncio.to_thread(_load, events, redis.url)
-                await harm.healed()
             return await harm.metrics()
 
 

@@ -94,6 +94,13 @@ class Harm:
     recovered: float = 0.0  # seconds from the end until the last answer on every connection was whole
 
     @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """The crowd is at work, and after the block, when nothing is wrong any more, until it is answered as before."""
+        async with self.crowd.at_work():
+            yield
+            await self.healed()
+
+    @asynccontextmanager
     async def lasting(self, seconds: float = HARMED) -> AsyncIterator[None]:
         """The block harms; `seconds` later the next one heals."""
         await asyncio.sleep(STEADY)
@@ -146,11 +153,10 @@ class Harm:
 async def harmed(crowd: Crowd, hurt: Callable[[], object], heal: Callable[[], object]) -> Metrics:
     """What a harm of some seconds does whose end can be told; both are called in a thread."""
     harm = Harm(crowd)
-    async with crowd.at_work():
+    async with harm.watched():
         async with harm.lasting():
             await asyncio.to_thread(hurt)
         await asyncio.to_thread(heal)
-        await harm.healed()
     return await harm.metrics() | {"breaker open, s": harm.opened()}
 
 

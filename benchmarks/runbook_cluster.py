@@ -30,12 +30,9 @@ async def moved(scene: Scene) -> Metrics:
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         copied = time.perf_counter() - began - made
         async with scene.service(_url(nodes)) as server:
-            crowd = scene.crowd(server)
-            harm = Harm(crowd)
-            async with crowd.at_work():
-                async with harm.lasting(0):
-                    pass
-                await harm.healed()
+            harm = Harm(scene.crowd(server))
+            async with harm.watched(), harm.lasting(0):
+                pass
             events = float(re.sub(r"\D", "", said))
             return await harm.metrics() | {"created, s": made, "copied, s": copied, "events copied": events}
 
@@ -47,16 +44,13 @@ async def grown(scene: Scene) -> Metrics:
         _created(old)
         fill(scene.folder / "before", _url(old))
         async with scene.service(_url(old)) as server:
-            crowd = scene.crowd(server)
-            harm = Harm(crowd)
-            async with crowd.at_work():
-                async with harm.lasting(0):
-                    await asyncio.to_thread(_cluster, "add-node", _host(new), _host(old[0]))
-                    await asyncio.to_thread(_until_known, new, 2 * PRIMARIES + 1)
-                    began = time.perf_counter()
-                    await asyncio.to_thread(_cluster, "rebalance", _host(new), "--cluster-use-empty-masters")
-                    took = time.perf_counter() - began
-                await harm.healed()
+            harm = Harm(scene.crowd(server))
+            async with harm.watched(), harm.lasting(0):
+                await asyncio.to_thread(_cluster, "add-node", _host(new), _host(old[0]))
+                await asyncio.to_thread(_until_known, new, 2 * PRIMARIES + 1)
+                began = time.perf_counter()
+                await asyncio.to_thread(_cluster, "rebalance", _host(new), "--cluster-use-empty-masters")
+                took = time.perf_counter() - began
             keys = float(_cli(new.port, "dbsize"))
             return await harm.metrics() | {"rebalanced, s": took, "keys there": keys, "users": float(USERS)}
 
@@ -70,10 +64,8 @@ async def primary_lost(scene: Scene) -> Metrics:
         async with scene.service(_url(nodes), *options, **variables) as server:
             crowd = scene.crowd(server)
             harm = Harm(crowd)
-            async with crowd.at_work():
-                async with harm.lasting(LOST_SECONDS):
-                    nodes[0].kill()
-                await harm.healed()
+            async with harm.watched(), harm.lasting(LOST_SECONDS):
+                nodes[0].kill()
             trouble = [one.ended for one in crowd.outcomes if not one.is_whole]
             metrics = await harm.metrics()
             await asyncio.sleep(2)  # the last events are in files

@@ -33,11 +33,9 @@ async def bundles(scene: Scene) -> Metrics:
         async with scene.service(redis.url) as server:
             crowd = scene.crowd(server)
             harm = Harm(crowd)
-            async with crowd.at_work():
-                async with harm.lasting(0):
-                    activated = await _decided(server, crowd, f"{other}/activate", other)
-                    rolled_back = await _decided(server, crowd, "rollback", newest)
-                await harm.healed()
+            async with harm.watched(), harm.lasting(0):
+                activated = await _decided(server, crowd, f"{other}/activate", other)
+                rolled_back = await _decided(server, crowd, "rollback", newest)
             return await harm.metrics() | {"activated, s": activated, "rolled back, s": rolled_back}
 
 
@@ -57,16 +55,13 @@ async def replaced(scene: Scene) -> Metrics:
     beside.folder.mkdir()
     with scene.redis() as redis:
         async with scene.service(redis.url) as old, Proxy(port_of(old)) as balancer, AsyncExitStack() as started:
-            crowd = Crowd(balancer.port, scene.item_ids)
-            harm = Harm(crowd)
-            async with crowd.at_work():
-                async with harm.lasting(0):
-                    new = await started.enter_async_context(beside.service(redis.url))
-                    ready = time.perf_counter() - harm.began
-                    balancer.target = port_of(new)
-                    await asyncio.sleep(PRE_STOP)
-                    stopped = await _stopped(old)
-                await harm.healed()
+            harm = Harm(Crowd(balancer.port, scene.item_ids))
+            async with harm.watched(), harm.lasting(0):
+                new = await started.enter_async_context(beside.service(redis.url))
+                ready = time.perf_counter() - harm.began
+                balancer.target = port_of(new)
+                await asyncio.sleep(PRE_STOP)
+                stopped = await _stopped(old)
             return await harm.metrics() | {
                 "the new one is ready, s": ready,
                 "the old one ended after SIGTERM, s": stopped,
@@ -90,15 +85,13 @@ async def key_rotated(scene: Scene) -> Metrics:
         async with scene.service(redis.url, "--keys", str(keys)) as server:
             crowd = scene.crowd(server, {"x-api-key": old})
             harm = Harm(crowd)
-            async with crowd.at_work():
-                async with harm.lasting(0):
-                    new = made_key(keys, "shop-2")
-                    valid = await _until_all(lambda: _status(server, new), OK)
-                    crowd.headers = {"x-api-key": new}
-                    await asyncio.sleep(MOVING)
-                    _withdraw(keys, "shop")
-                    refused = await _until_all(lambda: _status(server, old), UNAUTHORIZED)
-                await harm.healed()
+            async with harm.watched(), harm.lasting(0):
+                new = made_key(keys, "shop-2")
+                valid = await _until_all(lambda: _status(server, new), OK)
+                crowd.headers = {"x-api-key": new}
+                await asyncio.sleep(MOVING)
+                _withdraw(keys, "shop")
+                refused = await _until_all(lambda: _status(server, old), UNAUTHORIZED)
             return await harm.metrics() | {"the new key is valid, s": valid, "the old one is refused, s": refused}
 
 

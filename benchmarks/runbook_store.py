@@ -38,15 +38,12 @@ async def password_rotated(scene: Scene) -> Metrics:
         operator.execute_command("ACL", "SETUSER", "intently", *rules)
         store = redis.url.replace("//", "//intently@")
         async with scene.service(store, INTENTLY_STORE_PASSWORD_FILE=str(password)) as server:
-            crowd = scene.crowd(server)
-            harm = Harm(crowd)
-            async with crowd.at_work():
-                async with harm.lasting(0):
-                    operator.execute_command("ACL", "SETUSER", "intently", ">second")
-                    password.write_text("second")
-                    operator.execute_command("ACL", "SETUSER", "intently", "<first")
-                    closed = operator.execute_command("CLIENT", "KILL", "USER", "intently")
-                await harm.healed()
+            harm = Harm(scene.crowd(server))
+            async with harm.watched(), harm.lasting(0):
+                operator.execute_command("ACL", "SETUSER", "intently", ">second")
+                password.write_text("second")
+                operator.execute_command("ACL", "SETUSER", "intently", "<first")
+                closed = operator.execute_command("CLIENT", "KILL", "USER", "intently")
             return await harm.metrics() | {"connections closed": float(closed)}
 
 
@@ -55,17 +52,14 @@ async def erased(scene: Scene) -> Metrics:
     events, kept = scene.folder / "events", scene.folder / "redis"
     with scene.redis() as redis:
         async with scene.service(redis.url, "--events", str(events)) as server:
-            crowd = scene.crowd(server)
-            harm = Harm(crowd)
+            harm = Harm(scene.crowd(server))
             await _post(server, "gone", 3)
             await _until_logged(events, "gone", 3)
-            async with crowd.at_work():
-                async with harm.lasting(0):
-                    at_once = await _erase(server, "gone")
-                    from_files = await _until_logged(events, "gone", 0)
-                    before = _mentions(kept, b"{gone}")
-                    rewritten = await _timed(lambda: _rewrite(redis))
-                await harm.healed()
+            async with harm.watched(), harm.lasting(0):
+                at_once = await _erase(server, "gone")
+                from_files = await _until_logged(events, "gone", 0)
+                before = _mentions(kept, b"{gone}")
+                rewritten = await _timed(lambda: _rewrite(redis))
             return await harm.metrics() | {
                 "stored after the answer": at_once,
                 "gone from the files, s": from_files,
@@ -81,10 +75,9 @@ async def restored(scene: Scene) -> Metrics:
     with scene.redis() as redis:
         found = {"users": float(USERS), "filled from a log, s": fill(scene.folder / "before", redis.url)}
         async with scene.service(redis.url, "--events", str(events), INTENTLY_EVENTS_SECONDS="1") as server:
-            crowd = scene.crowd(server)
-            harm = Harm(crowd)
+            harm = Harm(scene.crowd(server))
             await _post(server, "gone", 3)
-            async with crowd.at_work():
+            async with harm.watched():
                 found["snapshot, s"] = await _timed(lambda: _redis_cli(redis, "--rdb", str(snapshot)))
                 await _erase(server, "gone")
                 await asyncio.sleep(AFTER_BACKUP)
@@ -95,7 +88,6 @@ async def restored(scene: Scene) -> Metrics:
                     found["event log loaded, s"] = await _timed(lambda: load(events, redis.url))
                     found["events of the erased user in the snapshot"] = await _stored(server, "gone")
                     found["after erasing again"] = await _erase(server, "gone")
-                await harm.healed()
             return await harm.metrics() | found | _sizes(scene.folder, snapshot)
 
 

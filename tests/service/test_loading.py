@@ -138,3 +138,7 @@ def test_the_commands_say_what_they_did(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(app, ["migrate", first, "mysql://nowhere"])
     assert wrong.exit_code == 1
     assert "the store must be sqlite:///path" in wrong.stderr
+    opened = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    assert not [file for file in opened if file.name.startswith("1.sqlite3")], (
+        "the first is closed though the second does not open"
+    )
