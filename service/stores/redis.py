@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from service.stores import packed
 from service.stores.base import Document, EventStatus, Interaction, LogEntry, StoredEvent, StoreUnavailableError
@@ -30,6 +30,7 @@ LOG, LOG_FIELD = "intently:log", b"e"
 STATUSES = (EventStatus.ACCEPTED, EventStatus.DUPLICATE, EventStatus.LATE)
 CALLS = 16  # at once, so that few TLS handshakes begin together; further ones wait within their own time
 DAY_MILLISECONDS = 86_400_000
+FAILURES = (RedisError, RedisClusterException, OSError)  # the second is no RedisError, and no node was reached
 Answer = TypeVar("Answer")
 
 
@@ -191,7 +192,7 @@ class RedisStore:
             async with asyncio.timeout(seconds), self._free:
                 await self._started()
                 answer = await call()
-        except (RedisError, OSError, TimeoutError) as error:
+        except (*FAILURES, TimeoutError) as error:
             breaker.failed()
             is_alone = len(self._tasks) == 1  # else what others wait for would be dropped
             if breaker.is_open and is_alone and self._starting is not None and self._starting.done():
@@ -208,7 +209,7 @@ class RedisStore:
         await asyncio.shield(starting)
 
     async def _start(self) -> None:
-        with suppress(RedisError, OSError):
+        with suppress(*FAILURES):
             await self._redis.aclose()
         await self._redis.initialize()
 

