@@ -6,7 +6,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
 from service.bundle.contents import IntentDescription, IntentItem
 from training.metrics import DEPTH
@@ -102,6 +101,8 @@ def lift(assigned: Integers, training: Sequences, split: Split, items: int) -> f
 
 def agreement(first: NDArray[Label], second: NDArray[Label]) -> float:
     """Adjusted mutual information of two assignments of the same sequences: 0 by chance, 1 for the same partition."""
+    from sklearn.metrics import adjusted_mutual_info_score  # takes seconds, which only some runs need
+
     return float(adjusted_mutual_info_score(first, second))
 
 
@@ -110,6 +111,8 @@ def agreement_with_truth(assigned: Integers, labels: list[str]) -> float:
 
     Labels of users without a training sequence, who come last, do not count.
     """
+    from sklearn.metrics import normalized_mutual_info_score  # takes seconds, which only some runs need
+
     return float(normalized_mutual_info_score(labels[: len(assigned)], assigned))
 
 

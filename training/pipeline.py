@@ -16,10 +16,8 @@ from training.curves import described_run, draw_curves, validation_curve
 from training.distributed import Ranks, joined
 from training.evaluation import top_rows_of_method
 from training.intent_report import described, true_labels
-from training.item_start import start_at_cooccurrence
 from training.loop import Outcome, Trainer
 from training.metrics import evaluate_lists
-from training.new_items import place_new_items
 from training.prepared import PreparedDataset, load_prepared
 from training.publish import Published, publish
 from training.sampled_evaluation import sampled_validation
@@ -102,6 +100,8 @@ def run_training(
     draw_curves(work / "log.jsonl", work / "curves.svg")
     placed = 0
     if config.new_items == "neighbours":
+        from training.new_items import place_new_items  # scikit-learn takes seconds to import
+
         counts = training_counts(trainer.training, len(dataset.item_ids))
         placed = place_new_items(trainer.method.encoder, counts, dataset)
     evaluated = config.training.evaluated_users
@@ -140,6 +140,8 @@ def build_trainer(
     method = build(config.method, items, config.encoder, config.objective, config.options)
     method.encoder.item_embedding.sparse = samples  # a step's gradient holds the items it saw, not the catalogue
     if config.training.item_start == "cooccurrence":
+        from training.item_start import start_at_cooccurrence  # scikit-learn takes seconds to import
+
         start_at_cooccurrence(method.encoder, training)
     return Trainer(
         method=method.to(device),
