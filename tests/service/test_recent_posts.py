@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from service import recent_posts
 from service.events import EventIntake
 from service.recent_posts import RecentPosts
-from service.stores.base import SequenceStore
+from service.stores.base import SequenceStore, StoreUnavailableError
 
 OpenStore = Callable[..., SequenceStore]
 TYPES = frozenset({"click"})
@@ -88,20 +89,67 @@ async def test_who_was_erased_stays_so_whichever_worker_heard_of_it(opened: Open
 async def test_what_is_kept_is_bounded_by_time_and_by_size(
     opened: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Written every second: 2 x 1 + 10 seconds; of three posts of equal size two fit into two and a half."""
+    """Written every second: 2 x 1 + 10 seconds with the store; of three posts of one size two fit into two and a half."""
     before, after = (opened(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("before", "after"))
     clock = [0.0]
     monkeypatch.setattr(recent_posts.time, "monotonic", lambda: clock[0])
     worker = intake(before)
     await followed(worker)
     for clock[0], item in [(0.0, "a"), (1.0, "b"), (12.5, "c")]:
+        await followed(worker)
         await worker.receive([fact("bounded", item, 1 + clock[0])], None)
+    clock[0] = 12.6
+    await followed(worker)
     moved(worker, after)
     assert await followed(worker) == 2
     assert [item for item, _ in await items(after, "bounded")] == ["b", "c"]
-    size = len((await after.logged(1))[0].content)
+    size = len((await after.logged(1))[0].content) // 2
     monkeypatch.setattr(recent_posts, "LARGEST", int(2.5 * size))
     for item in "def":
         await worker.receive([fact("large", item)], None)
     moved(worker, opened(f"sqlite:///{tmp_path}/third.sqlite3"))
     assert await followed(worker) == 2
+
+
+async def test_time_without_the_store_makes_nothing_old(
+    opened: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Away for an hour, back for a moment as it was, and only then found to have begun anew."""
+    before, after = (opened(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("before", "after"))
+    clock = [0.0]
+    monkeypatch.setattr(recent_posts.time, "monotonic", lambda: clock[0])
+    worker = intake(before)
+    await followed(worker)
+    await worker.receive([fact("u", "a")], None)
+    with monkeypatch.context() as away:
+        away.setattr(before, "document", unavailable)
+        with pytest.raises(StoreUnavailableError):
+            await followed(worker)
+    for clock[0] in (3600.0, 3601.0):
+        assert await followed(worker) == 0
+        await worker.receive([fact("u", f"at {clock[0]}", clock[0])], None)
+    moved(worker, after)
+    assert await followed(worker) == 3
+    assert len(await items(after, "u")) == 3
+
+
+async def unavailable(*_: object, **__: object) -> None:
+    raise StoreUnavailableError("away")
+
+
+async def test_a_long_list_is_handed_in_together(opened: OpenStore, store_url: str, tmp_path: Path) -> None:
+    """1,500 posts of two users, and an erasure in their midst: two writes before it and one after it."""
+    before, after = opened(f"sqlite:///{tmp_path}/before.sqlite3"), opened(store_url)
+    worker = intake(before)
+    await followed(worker)
+    user = uuid4().hex
+    for number in range(1500):
+        await worker.receive([fact(user, str(number), number), fact(f"{user} other", str(number), number)], None)
+        if number == 749:
+            await worker.erase(user)
+    moved(worker, after)
+    buffered = await after.logged_count()
+    assert await followed(worker) == 1501
+    assert [len(await items(after, name)) for name in (user, f"{user} other")] == [200, 200]
+    assert (await items(after, user))[0] == ("1300", 1_300_000_000)
+    assert await after.logged_count() - buffered == 2 + 1 + 2
