@@ -89,7 +89,7 @@ async def test_who_was_erased_stays_so_whichever_worker_heard_of_it(opened: Open
 async def test_what_is_kept_is_bounded_by_time_and_by_size(
     opened: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Written every second: 2 x 1 + 10 seconds with the store; of three posts of one size two fit into two and a half."""
+    """Written every second: 2 x 1 + 10 seconds with the store; then two of three fit into 2.5 times their size."""
     before, after = (opened(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("before", "after"))
     clock = [0.0]
     monkeypatch.setattr(recent_posts.time, "monotonic", lambda: clock[0])
