@@ -30,7 +30,7 @@ LOG, LOG_FIELD = "intently:log", b"e"
 STATUSES = (EventStatus.ACCEPTED, EventStatus.DUPLICATE, EventStatus.LATE)
 CALLS = 16  # at once, so that few TLS handshakes begin together; further ones wait within their own time
 DAY_MILLISECONDS = 86_400_000
-FAILURES = (RedisError, RedisClusterException, OSError)  # the second is no RedisError, and no node was reached
+FAILURES = (RedisError, RedisClusterException, OSError)  # the second, when no node is reached, is not the first
 Answer = TypeVar("Answer")
 
 

@@ -38,6 +38,21 @@ async def items(store: SequenceStore, user: str) -> list[tuple[str, int]]:
     return [tuple(one) for one in (await store.recent_many([user]))[0]]
 
 
+@pytest.fixture
+def stores(opened: OpenStore, tmp_path: Path) -> tuple[SequenceStore, SequenceStore]:
+    """The one there was, and the empty one that is there now."""
+    before, after = (opened(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("before", "after"))
+    return before, after
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Its one element is what time.monotonic says."""
+    now = [0.0]
+    monkeypatch.setattr(recent_posts.time, "monotonic", lambda: now[0])
+    return now
+
+
 async def test_an_emptied_store_gets_the_last_posts_of_every_worker(
     opened: OpenStore, store_url: str, tmp_path: Path
 ) -> None:
@@ -69,9 +84,11 @@ async def test_a_store_that_was_only_away_gets_nothing_twice(opened: OpenStore, 
     assert await store.logged_count() == count
 
 
-async def test_who_was_erased_stays_so_whichever_worker_heard_of_it(opened: OpenStore, tmp_path: Path) -> None:
+async def test_who_was_erased_stays_so_whichever_worker_heard_of_it(
+    stores: tuple[SequenceStore, SequenceStore],
+) -> None:
     """The one that took the event hands it in after the other has erased the user: it is erased once more."""
-    before, after = (opened(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("before", "after"))
+    before, after = stores
     erasing, posting = intake(before), intake(before)
     for worker in (erasing, posting):
         await followed(worker)
@@ -87,14 +104,15 @@ async def test_who_was_erased_stays_so_whichever_worker_heard_of_it(opened: Open
 
 
 async def test_what_is_kept_is_bounded_by_time_and_by_size(
-    opened: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stores: tuple[SequenceStore, SequenceStore],
+    clock: list[float],
+    opened: OpenStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Written every second: 2 x 1 + 10 seconds with the store; then two of three fit into 2.5 times their size."""
-    before, after = (opened(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("before", "after"))
-    clock = [0.0]
-    monkeypatch.setattr(recent_posts.time, "monotonic", lambda: clock[0])
+    before, after = stores
     worker = intake(before)
-    await followed(worker)
     for clock[0], item in [(0.0, "a"), (1.0, "b"), (12.5, "c")]:
         await followed(worker)
         await worker.receive([fact("bounded", item, 1 + clock[0])], None)
@@ -112,12 +130,10 @@ async def test_what_is_kept_is_bounded_by_time_and_by_size(
 
 
 async def test_time_without_the_store_makes_nothing_old(
-    opened: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stores: tuple[SequenceStore, SequenceStore], clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Away for an hour, back for a moment as it was, and only then found to have begun anew."""
-    before, after = (opened(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("before", "after"))
-    clock = [0.0]
-    monkeypatch.setattr(recent_posts.time, "monotonic", lambda: clock[0])
+    before, after = stores
     worker = intake(before)
     await followed(worker)
     await worker.receive([fact("u", "a")], None)
@@ -138,7 +154,7 @@ async def unavailable(*_: object, **__: object) -> None:
 
 
 async def test_a_long_list_is_handed_in_together(opened: OpenStore, store_url: str, tmp_path: Path) -> None:
-    """1,500 posts of two users, and an erasure in their midst: two writes before it and one after it."""
+    """1,500 posts of two users, and an erasure in their midst: two writes before it and two after it."""
     before, after = opened(f"sqlite:///{tmp_path}/before.sqlite3"), opened(store_url)
     worker = intake(before)
     await followed(worker)
