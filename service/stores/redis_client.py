@@ -9,10 +9,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis.asyncio import Connection, ConnectionPool, Redis, RedisCluster, UnixDomainSocketConnection
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 FORMS = {
     "redis": "redis://host:6379/0",
@@ -97,10 +99,10 @@ def redis_client(url: str, *, timeout: float, password_file: Path | None = None)
     if at.kind == "sentinel":
         return _primary(at, timeout, options)
     if at.scheme == "unix":
-        place: dict[str, Any] = {"connection_class": UnixDomainSocketConnection, "path": at.socket}
+        place: dict[str, Any] = {"connection_class": _connecting(at)(UnixDomainSocketConnection), "path": at.socket}
     else:
         [(host, port)] = at.addresses
-        place = {"connection_class": _secured(at)(Connection), "host": host, "port": port}
+        place = {"connection_class": _connecting(at)(Connection), "host": host, "port": port}
     return Redis.from_pool(ConnectionPool(**place, db=at.database, **options))
 
 
@@ -112,13 +114,13 @@ def _primary(at: _Location, timeout: float, options: dict[str, Any]) -> Redis:
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
     }
-    secured = _secured(at)
+    connecting = _connecting(at)
     sentinel = Sentinel([])  # type: ignore[no-untyped-call]
     sentinel.sentinels = [
-        Redis.from_pool(ConnectionPool(connection_class=secured(Connection), host=host, port=port, **limits))
+        Redis.from_pool(ConnectionPool(connection_class=connecting(Connection), host=host, port=port, **limits))
         for host, port in at.addresses
     ]
-    connection = secured(SentinelManagedConnection)
+    connection = connecting(SentinelManagedConnection)
     client: Redis = sentinel.master_for(
         at.service, PrimaryClient, connection_class=connection, db=at.database, **options
     )
@@ -127,35 +129,50 @@ def _primary(at: _Location, timeout: float, options: dict[str, Any]) -> Redis:
 
 def _cluster(at: _Location, options: dict[str, Any]) -> RedisCluster:
     client = RedisCluster(startup_nodes=[ClusterNode(*address) for address in at.addresses], **options)
-    connection = _secured(at)(Connection)
+    connection = _connecting(at)(Connection)
     client.connection_kwargs["connection_class"] = connection  # of the nodes to be found
     for node in client.startup_nodes:
         node.connection_class = connection
     return client
 
 
-def _secured(at: _Location) -> Callable[[type[Connection]], type[Connection]]:
-    """Makes connections use TLS where the URL says so: the server's certificate is checked and must name its host.
+def _connecting(at: _Location) -> Callable[[type[AbstractConnection]], type[Connection]]:
+    """Makes classes of connections that use TLS where the URL says so, and are closed in time.
 
-    With one context for all: redis-py makes one for each, and loads the system's authorities every time.
+    Over TLS the server has to agree. redis-py raises where that takes longer than connecting may, and leaves open what
+    it had yet to close.
     """
-    if at.scheme != "rediss":
-        return lambda connection: connection
+    arguments = {"ssl": _tls(at)} if at.scheme == "rediss" else {}
+
+    def connecting(connection: type[AbstractConnection]) -> type[Connection]:
+        class StoreConnection(connection):  # type: ignore[misc, valid-type]
+            async def disconnect(self, *how: Any, **why: Any) -> None:
+                writer = self._writer
+                try:
+                    await super().disconnect(*how, **why)
+                except RedisTimeoutError:
+                    writer.transport.abort()
+
+            def _connection_arguments(self) -> dict[str, Any]:
+                return {**super()._connection_arguments(), **arguments}
+
+        return StoreConnection
+
+    return connecting
+
+
+def _tls(at: _Location) -> ssl.SSLContext:
+    """The server's certificate is checked and must name its host.
+
+    One context for all connections: redis-py makes one for each, and loads the system's authorities every time.
+    """
     try:
         context = ssl.create_default_context(cafile=at.files.get("ssl_ca_certs"))
         if certificate := at.files.get("ssl_certfile"):
             context.load_cert_chain(certificate, at.files.get("ssl_keyfile"))
     except OSError as error:
         raise ValueError(f"the files of the store's TLS cannot be read: {error}") from error
-
-    def secured(connection: type[Connection]) -> type[Connection]:
-        class TLSConnection(connection):  # type: ignore[misc, valid-type]
-            def _connection_arguments(self) -> dict[str, Any]:
-                return {**super()._connection_arguments(), "ssl": context}
-
-        return TLSConnection
-
-    return secured
+    return context
 
 
 def _credentials(at: _Location, password_file: Path | None) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class Secured:
 
     port: int
     folder: Path  # of the certificates
+    process: int
 
     @property
     def options(self) -> str:
@@ -45,8 +46,8 @@ def secured(folder: Path, *, cluster: bool = False) -> Iterator[Secured]:
     if cluster:
         (folder / "nodes.conf").write_text(ONE_NODE.format(id="a" * 40, port=port, bus=bus))
         more += ["cluster-enabled yes", "tls-cluster yes", f"cluster-port {bus}"]
-    with _listening(folder, port, "server", more):
-        yield Secured(port, folder)
+    with _listening(folder, port, "server", more) as process:
+        yield Secured(port, folder, process)
 
 
 @contextmanager
@@ -56,12 +57,12 @@ def secured_sentinel(folder: Path) -> Iterator[Secured]:
         port = free_port()
         more = [f"sentinel monitor {SERVICE} 127.0.0.1 {server.port} 1", "tls-replication yes"]
         more += [f"sentinel auth-user {SERVICE} watcher", f"sentinel auth-pass {SERVICE} watches"]
-        with _listening(folder, port, "sentinel", more, "--sentinel"):
-            yield Secured(port, folder)
+        with _listening(folder, port, "sentinel", more, "--sentinel") as process:
+            yield Secured(port, folder, process)
 
 
 @contextmanager
-def _listening(folder: Path, port: int, name: str, more: list[str], *words: str) -> Iterator[None]:
+def _listening(folder: Path, port: int, name: str, more: list[str], *words: str) -> Iterator[int]:
     """Skips where there is no server with TLS; the package of the other tests has none."""
     program = shutil.which("redis-server")
     if program is None or shutil.which("openssl") is None:
@@ -79,7 +80,7 @@ def _listening(folder: Path, port: int, name: str, more: list[str], *words: str)
     with subprocess.Popen([program, str(configuration), *words], stdout=subprocess.DEVNULL) as process:
         try:
             until(lambda: socket.create_connection(("127.0.0.1", port), 1).close() is None, "it listens")
-            yield
+            yield process.pid
         finally:
             process.kill()
 

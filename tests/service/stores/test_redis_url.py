@@ -1,6 +1,8 @@
 """Who may ask, over what, and that no message tells a password."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +113,19 @@ async def test_a_sentinel_is_asked_over_tls_too(opened: OpenStore, tmp_path: Pat
     with secured_sentinel(tmp_path) as sentinel:
         store = opened(sentinel.url("rediss+sentinel", path=f"/{SERVICE}"))
         assert await until_answered(store) == [EventStatus.ACCEPTED]
+
+
+@pytest.mark.parametrize(("cluster", "scheme", "path"), [(False, "rediss", "/0"), (True, "rediss+cluster", "")])
+async def test_a_store_over_tls_closes_though_its_server_hangs(
+    opened: OpenStore, tmp_path: Path, cluster: bool, scheme: str, path: str
+) -> None:
+    """The end of TLS waits for the other side. Closing the store twice is no error."""
+    with secured(tmp_path, cluster=cluster) as server:
+        store = opened(server.url(scheme, path=path), timeout=0.3)
+        await until_answered(store)
+        os.kill(server.process, signal.SIGSTOP)
+        async with asyncio.timeout(5):
+            await store.close()
 
 
 async def until_answered(store: SequenceStore) -> list[EventStatus]:
