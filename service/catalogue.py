@@ -1,5 +1,6 @@
 """Which items may be shown: what is available, and what a filter lets through."""
 
+import hashlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ class _Available(NamedTuple):
     """What may be shown at all, and the selections made from it so far."""
 
     items: Allowed | None  # None: every item
-    selections: OrderedDict[tuple[Any, ...], Allowed]
+    selections: OrderedDict[bytes, Allowed]  # by what was asked for
 
 
 class Catalogue:
@@ -72,7 +73,7 @@ class Catalogue:
         available = self._available
         if not filters:
             return available.items
-        key = tuple(sorted((column, _key(condition)) for column, condition in filters.items()))
+        key = _key(filters)
         if (chosen := available.selections.pop(key, None)) is None:
             mask = np.ones(self._count, dtype=np.bool_) if available.items is None else available.items.mask.copy()
             for column, condition in filters.items():
@@ -113,7 +114,13 @@ def _inside(text: str, wanted: Range) -> bool:
     return (wanted.min is None or value >= wanted.min) and (wanted.max is None or value <= wanted.max)
 
 
-def _key(condition: Condition) -> tuple[Any, ...]:
+def _key(filters: Mapping[str, Condition]) -> bytes:
+    """The same however the filters are written, and as short for long ones, which callers may choose at will."""
+    asked = sorted((column, _asked(condition)) for column, condition in filters.items())
+    return hashlib.blake2b(repr(asked).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _asked(condition: Condition) -> tuple[Any, ...]:
     if isinstance(condition, Range):
         return ("range", str(condition.min), str(condition.max))
     return tuple(sorted(map(as_text, condition if isinstance(condition, list) else [condition])))

@@ -22,7 +22,7 @@ class Shown(NamedTuple):
 
     request: RecommendationRequest
     user_id: str
-    stored_events: int
+    stored_events: int | None  # None while the store is away
     assigned: Sequence[Assigned]
     answer: bytes  # members of `answers.shown_json`
 
@@ -58,12 +58,13 @@ class Exposing:
             return "disk"
 
     def _entry(self, shown: Shown, now: float) -> bytes:
+        stored = shown.stored_events
         return entry(
             shown.answer,
             shown.assigned,
             user_id=shown.user_id,
-            user_group=self.activity.group(shown.stored_events),
-            stored_events=shown.stored_events,
+            user_group=None if stored is None else self.activity.group(stored),
+            stored_events=stored,
             attributes=shown.request.attributes,
             timestamp=moment(shown.request.timestamp, now),
             received=now,

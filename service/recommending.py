@@ -79,7 +79,8 @@ class Recommending:
         found = {}
         for place, request in enumerate(batch.requests):
             if (user_id := request.user_id) is not None:
-                group = self._exposing.activity.group(len(batch.stored[user_id])) if batch.degraded is None else None
+                stored = batch.stored_events(user_id)
+                group = None if stored is None else self._exposing.activity.group(stored)
                 found[place] = self._assignments.assign(user_id, group, request.attributes)
         return found
 
@@ -121,7 +122,7 @@ class Recommending:
             return answer_json(listed, answer, engine, None)
         if assigned:
             shown = shown_json(listed, answer, engine, batch.degraded)
-            batch.shown.append(Shown(request, user_id, len(batch.stored[user_id]), assigned, shown))
+            batch.shown.append(Shown(request, user_id, batch.stored_events(user_id), assigned, shown))
         return answer_json(listed, answer, engine, batch.degraded, assigned)
 
     def _questions(self, engine: Engine, batch: "_Batch", places: Sequence[int]) -> list[Question]:
@@ -157,15 +158,18 @@ class _Batch:
     assigned: Mapping[int, tuple[Assigned, ...]] = field(default_factory=dict)  # by place of the request
     shown: list[Shown] = field(default_factory=list)  # to who is in an experiment
 
+    def stored_events(self, user_id: str) -> int | None:
+        """How active the user is; None where that is not known, the store being away."""
+        return len(self.stored[user_id]) if self.degraded is None else None
+
     def context(self, place: int, now: float) -> Context | None:
-        """What a ranker asks for; None where it is not known how active the user is, the store being away."""
+        """What a ranker asks for; None where it is not known how active the user is."""
         request = self.requests[place]
         when = moment(request.timestamp, now)
         if request.user_id is None:
             return Context(len(request.history or ()), request.attributes, when)
-        if self.degraded is not None:
-            return None
-        return Context(len(self.stored[request.user_id]), request.attributes, when)
+        stored = self.stored_events(request.user_id)
+        return None if stored is None else Context(stored, request.attributes, when)
 
 
 def _question(request: RecommendationRequest, stored: list[str], last_intent: int | None) -> Question:

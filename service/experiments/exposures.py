@@ -43,13 +43,16 @@ def entry(
     assigned: Sequence[Assigned],
     *,
     user_id: str,
-    user_group: UserGroup,
-    stored_events: int,
+    user_group: UserGroup | None,
+    stored_events: int | None,
     attributes: Mapping[str, Any],
     timestamp: float,
     received: float,
 ) -> bytes:
-    """One line; `answer` is of `shown_json`. Unix seconds: when the list was shown, and the service's clock."""
+    """One line; `answer` is of `shown_json`. Unix seconds: when the list was shown, and the service's clock.
+
+    How active the user is, is None while the store is away.
+    """
     about = {
         "user_id": user_id,
         "user_group": user_group,

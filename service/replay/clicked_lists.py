@@ -14,7 +14,8 @@ SHOWN = EXPOSURES + "/experiment={}/day=*/[!.]*.parquet"
 EVENTS = "day=*/[!.]*.parquet"
 _LISTS = """
     WITH shown AS (
-        FROM read_parquet($exposures, hive_partitioning = false) WHERE phase = $phase AND NOT tester
+        FROM read_parquet($exposures, hive_partitioning = false)
+        WHERE phase = $phase AND received >= $started AND NOT tester
         QUALIFY row_number() OVER (PARTITION BY recommendation_id) = 1
     ), begun AS (SELECT least(min(timestamp), $started) AS at FROM shown), log AS (
         FROM read_parquet($events, hive_partitioning = false)

@@ -70,10 +70,13 @@ async def one_intent(
 
 
 def _described(engine: Engine, intent_id: int) -> IntentSummary:
-    found = engine.intents[intent_id]
+    """What is not available is left out."""
+    found, available = engine.intents[intent_id], engine.catalogue.allowed({})
     typical = []
     for item in found.top_items:
         row = engine.vocabulary.row(item.item_id)
+        if row and available is not None and not available.mask[row - 1]:
+            continue
         title = engine.catalogue.title(row) if row else None
         typical.append(RankedItem(item_id=item.item_id, score=item.score, title=title))
     return IntentSummary(intent_id=intent_id, size=found.size, share=found.share, top_items=typical)

@@ -1,5 +1,7 @@
 """Six items: what each condition lets through can be read off the table."""
 
+import tracemalloc
+
 import pytest
 
 from service.bundle.contents import Item
@@ -55,6 +57,17 @@ def test_selections_in_use_are_kept_and_others_forgotten() -> None:
     for number in range(kept):
         catalogue.allowed({"price": number + 0.25})
     assert catalogue.allowed({"price": 3, "category": ["bags", "shoes"]}) is not first
+
+
+def test_a_long_filter_takes_no_more_room_than_a_short_one() -> None:
+    """Callers choose them: 100 of 1 MB each would be 100 MB."""
+    catalogue = Catalogue(ITEMS)
+    tracemalloc.start()
+    for number in range(100):
+        catalogue.allowed({"category": [str(number), "x" * 1_000_000]})
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1_000_000
 
 
 def test_hidden_items_come_through_no_filter_until_they_are_back() -> None:

@@ -14,6 +14,7 @@ from service.errors import ConflictError, NotReadyError
 from service.inference.recommender import Ranking
 from service.question import Question
 from service.registry import Registry
+from service.routes.intents import all_intents
 from service.settings import Settings
 from service.stores.base import Document, SequenceStore
 from service.telemetry import Stages
@@ -102,6 +103,8 @@ async def test_what_is_not_available_is_shown_nowhere(tiny_bundle: Path) -> None
     assert [ids(engine, one.ranking) for one in answer] == ["acedf", "acdef"]
     assert [item.item_id for item in engine.similar("a", 2)] == ["c", "e"]
     assert [item.item_id for item in engine.intent_items(0, 2)] == ["a", "c"]
+    registry.hide(frozenset("d"))
+    assert [[item.item_id for item in one.top_items] for one in (await all_intents(engine)).intents] == [["a"], []]
     registry.hide(frozenset())
     assert ids(engine, engine.recommend([Question(history=["a"], k=2)], Stages())[0].ranking) == "ab"
 

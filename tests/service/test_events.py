@@ -32,6 +32,7 @@ async def test_no_element_spoils_the_others(tmp_path: Path) -> None:
     intake = EventIntake(store, frozenset({"click"}), future_tolerance=300)
     good = [{"user_id": "u", "item_id": item_id, "timestamp": when} for item_id, when in (("a", 5), ("b", 6), ("c", 1))]
     bad = [7, None, [], "x", {"\ud800": 1}, good[0] | {"timestamp": True}, good[0] | {"user_id": "\ud800"}]
+    bad += [good[0] | {"value": value} for value in (1e200, -1e200, math.inf, math.nan)]
     try:
         results = await intake.receive([*bad, *good], engine=None)
         stored = await store.recent_many(["u"])

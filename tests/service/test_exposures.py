@@ -109,7 +109,12 @@ async def test_what_arrives_after_an_erasure_that_came_after_it_is_erased_too(
 
 
 async def test_an_answer_does_not_fail_with_its_exposure(
-    recommending: Recommending, store: SequenceStore, spool: Spool, monkeypatch: pytest.MonkeyPatch
+    recommending: Recommending,
+    store: SequenceStore,
+    spool: Spool,
+    writer: LogWriter,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The writer is behind, the disk full, or there is no log: each is counted. A store that is away gets it later."""
 
@@ -142,6 +147,9 @@ async def test_an_answer_does_not_fail_with_its_exposure(
         assert await asked() == "treatment"
         await asyncio.sleep(0.2)
     await buffered(store)
+    assert await writer.write() == 2
+    known = rows(tmp_path / "log", "degraded IS NULL, user_group, stored_events")
+    assert known == [(False, None, None)] * 2, "nobody knew how active the user is"
 
 
 def test_the_time_of_a_list_is_checked(tiny_bundle: Path, tmp_path: Path) -> None:

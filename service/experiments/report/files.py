@@ -28,6 +28,7 @@ EXPOSURE = {
     "user_group": "VARCHAR",
     "source": "VARCHAR",
     "timestamp": "DOUBLE",
+    "received": "DOUBLE",
 }
 EVENT = {
     "event_id": "VARCHAR",
@@ -62,14 +63,17 @@ def read(connection: Connection, experiment: Experiment, exposures: Path, events
 
 
 def _shown(connection: Connection, experiment: Experiment, own: Path, until: float) -> Period:
-    """`shown`: exposures of the phase, each once, though a crash may have written it twice."""
+    """`shown`: exposures of the phase, each once, though a crash may have written it twice.
+
+    An experiment that was deleted and created again counts its phases from 1 again: the time of receipt tells.
+    """
     phase = experiment.phases[-1]
     kept = ("user_id", "variant", "tester", "user_group", "source", "timestamp")
     connection.execute(
         f"CREATE TABLE shown AS SELECT recommendation_id, {', '.join(f'any_value({one}) AS {one}' for one in kept)} "
-        f"FROM {_table(_files(own, phase.started), EXPOSURE)} WHERE phase = $phase AND timestamp <= $until "
-        "GROUP BY recommendation_id",
-        {"phase": phase.number, "until": until},
+        f"FROM {_table(_files(own, phase.started), EXPOSURE)} WHERE phase = $phase AND received >= $begun "
+        "AND timestamp <= $until GROUP BY recommendation_id",
+        {"phase": phase.number, "begun": phase.started, "until": until},
     )
     median, first = connection.execute("SELECT median(timestamp), min(timestamp) FROM shown").fetchall()[0]
     return Period.of(experiment, median=median, first=first, until=until)
@@ -80,9 +84,9 @@ def _users(connection: Connection, period: Period) -> None:
     times = {"started": period.started, "closes": period.closes}
     connection.execute(
         "CREATE TABLE entered AS SELECT row_number() OVER () AS number, user_id, unnest(was) FROM (SELECT user_id, "
-        "arg_min({'variant': variant, 'user_group': user_group, 'source': source, 'first': timestamp}, timestamp) "
-        "AS was FROM shown WHERE timestamp >= $started AND timestamp < $closes GROUP BY user_id "
-        "HAVING NOT bool_or(tester))",
+        "arg_min({'variant': variant, 'user_group': coalesce(user_group, 'unknown'), 'source': source, "
+        "'first': timestamp}, timestamp) AS was FROM shown WHERE timestamp >= $started AND timestamp < $closes "
+        "GROUP BY user_id HAVING NOT bool_or(tester))",
         times,
     )
     connection.execute(
@@ -99,7 +103,7 @@ def _outcomes(connection: Connection, log: str, period: Period) -> None:
         f"CREATE TABLE outcomes AS SELECT {', '.join(f'any_value({it}) AS {name}' for name, it in kept.items())} "
         f"FROM {log} AS event JOIN counted USING (recommendation_id) "
         f"WHERE type IN ({TYPES}) AND event.user_id = counted.user_id AND event.timestamp <= $until "
-        "AND event.timestamp - counted.timestamp BETWEEN 0 AND $attribution GROUP BY event_id",
+        "AND event.timestamp - counted.timestamp BETWEEN 0 AND $attribution GROUP BY number, event_id",
         {"until": period.until, "attribution": period.attribution},
     )
     connection.execute(

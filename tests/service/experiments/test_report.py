@@ -56,6 +56,31 @@ def test_what_was_not_known_yet_is_not_in_a_report_of_then(tmp_path: Path) -> No
     assert counts(report(tmp_path, until=NOW + 50))[CONTROL] == (1, 1, 1)
 
 
+def test_users_number_their_events_each_for_themselves(tmp_path: Path) -> None:
+    """As devices do that count from 1: an event is known by its user and its event_id."""
+    rows = [exposure(user, CONTROL, 5) for user in ("ann", "bob")]
+    clicks = [outcome(row, event_id="1") for row in rows]
+    write(tmp_path, rows, [*clicks, *clicks])
+    assert counts(report(tmp_path))[CONTROL] == (2, 2, 2)
+
+
+def test_what_another_experiment_of_the_name_showed_is_not_its_own(tmp_path: Path) -> None:
+    """It was deleted an hour before this one was created, had other variants too, and more users."""
+    old = [exposure(f"user-{at}", "gone" if at % 2 else TREATMENT, -3600 + at) for at in range(9)]
+    write(tmp_path, [*old, exposure("ann", CONTROL, 5)], [outcome(row) for row in old])
+    found = report(tmp_path)
+    assert (found.started, counts(found)) == (NOW, {CONTROL: (1, 1, 0), TREATMENT: (0, 0, 0)})
+
+
+def test_who_came_while_the_store_was_away_is_in_no_group(tmp_path: Path) -> None:
+    """Nobody knows how active they are: they count in the whole."""
+    rows = [exposure("ann", CONTROL, 5, user_group=None, stored_events=None), exposure("bob", TREATMENT, 5)]
+    write(tmp_path, [*rows, exposure("ann", CONTROL, 9)])
+    found = report(tmp_path)
+    groups = {one.name: (one.control_users, one.treatment_users) for one in found.treatments[0].groups}
+    assert (counts(found)[CONTROL], groups) == ((1, 2, 0), {"new": (0, 1)})
+
+
 def test_testers_do_not_count_at_all(tmp_path: Path) -> None:
     """Nor what they were shown before they were listed."""
     rows = [exposure("tess", TREATMENT, 5), exposure("tess", CONTROL, 50, tester=True), exposure("ann", CONTROL, 1)]

@@ -85,15 +85,19 @@ def written(folder: Path, name: str, columns: str, *rows: str) -> None:
 
 
 def test_clicked_lists_come_with_what_was_done_before_them(tmp_path: Path, experiment: ExperimentAnswer) -> None:
-    """Each once; no other phase, no tester, no click of another user, none too late, none on what was not shown."""
-    columns = "recommendation_id, phase, tester, user_id, variant, items, timestamp"
+    """Each once; no other phase, tester, or earlier experiment of the name.
+
+    No click of another user, none too late, none on what was not shown.
+    """
+    columns = "recommendation_id, phase, tester, user_id, variant, items, timestamp, received"
     shown = [
-        f"('r1', 2, false, 'u', 'new', ['x', 'y'], {NOON})",
-        f"('r1', 2, false, 'u', 'new', ['x', 'y'], {NOON})",
-        f"('r2', 2, false, 'v', 'control', ['x', 'y'], {NOON + DAY})",
-        f"('old', 1, false, 'u', 'new', ['x', 'y'], {NOON})",
-        f"('test', 2, true, 'u', 'new', ['x', 'y'], {NOON})",
-        f"('none', 2, false, 'w', 'new', ['x', 'y'], {NOON})",
+        f"('r1', 2, false, 'u', 'new', ['x', 'y'], {NOON}, {NOON})",
+        f"('r1', 2, false, 'u', 'new', ['x', 'y'], {NOON}, {NOON})",
+        f"('r2', 2, false, 'v', 'control', ['x', 'y'], {NOON + DAY}, {NOON + DAY})",
+        f"('old', 1, false, 'u', 'new', ['x', 'y'], {NOON}, {NOON})",
+        f"('test', 2, true, 'u', 'new', ['x', 'y'], {NOON}, {NOON})",
+        f"('before', 2, false, 'u', 'gone', ['x', 'y'], {NOON}, {9 * DAY})",
+        f"('none', 2, false, 'w', 'new', ['x', 'y'], {NOON}, {NOON})",
     ]
     written(tmp_path, "exposures/experiment=new/day=1970-01-11/1.parquet", columns, *shown)
     happened = [
@@ -102,6 +106,7 @@ def test_clicked_lists_come_with_what_was_done_before_them(tmp_path: Path, exper
         ("u", "x", "conversion", NOON + 6, "r1"),
         ("u", "x", "click", NOON, "old"),
         ("u", "x", "click", NOON, "test"),
+        ("u", "x", "click", NOON, "before"),
         ("w", "x", "click", NOON + DAY + 1, "none"),
         ("u", "x", "click", NOON, "none"),
         ("v", "y", "click", NOON + DAY, "r2"),
