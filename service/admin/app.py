@@ -15,6 +15,7 @@ from service.availability import availability
 from service.control import Control, control_state
 from service.error_answers import add_error_handlers, documented
 from service.event_log.files import EventFiles
+from service.event_log.telemetry import BUFFER
 from service.event_log.writer import LogWriter
 from service.experiments.report.keeper import Reports
 from service.schemas import LiveAnswer
@@ -75,6 +76,7 @@ async def _event_log(
         return
     files = EventFiles(settings.events)
     writer = LogWriter(store, files, seconds=settings.events_seconds, days=settings.events_days)
+    BUFFER.set(settings.events_buffer_mb * 1e6)
     standings = Standings(control, Reports(settings.events), lambda: writer.writes)
     running = asyncio.gather(writer.run(), standings.run(settings.events_seconds))
     try:

@@ -52,7 +52,9 @@ class LogWriter:
         while True:
             await asyncio.sleep(min(self._seconds, RENEWED_SECONDS))
             try:
-                if await self._held() and time.monotonic() >= due:
+                if not await self._held():
+                    BUFFERED.set(await self._store.logged_bytes())  # what its own last write left is long gone
+                elif time.monotonic() >= due:
                     due = time.monotonic() + self._seconds
                     await self.write()
             except Exception as error:  # DuckDB, the disk, the store: the buffer still holds what was not written

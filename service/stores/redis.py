@@ -18,11 +18,12 @@ from service.stores.redis_client import answer_seconds
 
 APPEND = (Path(__file__).parent / "append.lua").read_text(encoding="utf-8")
 APPEND_DIGEST = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()  # the name the server gives it
-CHANGE_DOCUMENT = """
+CHANGE_DOCUMENT = """#!lua flags=allow-oom
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'content', ARGV[3])
 return 1
 """
+# With allow-oom, for a full server is emptied by who has the event log's lease, which is a document too.
 SAMPLES = 100  # blocks of the stream, to tell its size from
 SCANNED = 1000  # keys looked at a call
 SCAN_SECONDS = 60.0  # for that many of ours among any number of others

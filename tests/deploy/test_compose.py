@@ -64,10 +64,14 @@ def test_the_order_is_one_of_conditions() -> None:
 
 
 def test_a_full_redis_refuses_events_and_is_not_killed() -> None:
-    """The container has twice as much: a copy of the process rewrites the append-only file."""
+    """The container has twice as much: a copy of the process rewrites the append-only file.
+
+    Before it is full, the event log's buffer is: half is left for users and decisions.
+    """
     redis = services()["redis"]
     limit = redis["command"][redis["command"].index("--maxmemory") + 1]
     assert (limit, redis["mem_limit"]) == ("512mb", "1g")
+    assert services()["service"]["environment"]["INTENTLY_EVENTS_BUFFER_MB"] == "256"
 
 
 def test_no_variable_and_no_command_holds_a_secret() -> None:

@@ -230,6 +230,8 @@ def test_the_job_trains_on_what_users_did_and_passes_through_both_gates(overlay:
     assert steps["promote"][steps["promote"].index("--into") + 1] == run[run.index("--bundle") + 1]
     job: Object = the(overlay, "CronJob", "intently-training")["spec"]
     assert job["concurrencyPolicy"] == "Forbid"
+    [rule] = job["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailJob", [2]), "what refused is not tried again"
 
 
 def test_what_is_built_is_what_its_sources_say(overlay: str) -> None:

@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.manifests import OVERLAYS, ROOT, needs_kubectl, of_kind, pods, rendered, selects, the
+from tests.deploy.manifests import (
+    OVERLAYS,
+    ROOT,
+    needs_kubectl,
+    of_kind,
+    pods,
+    rendered,
+    selects,
+    service_container,
+    the,
+)
 
 pytestmark = needs_kubectl
 PROMETHEUS = ("namespace kubernetes.io/metadata.name=monitoring", "pod app.kubernetes.io/name=prometheus")
@@ -102,6 +112,8 @@ def test_the_autoscaler_reads_what_the_adapter_gives(overlay: str) -> None:
     [wanted] = [one["pods"]["metric"]["name"] for one in scaler["metrics"] if one["type"] == "Pods"]
     [rule] = yaml.safe_load(ADAPTER.read_text())["rules"]["custom"]
     assert rule["name"]["as"] == wanted
+    assert yaml.safe_load(ADAPTER.read_text())["prometheus"]["url"].startswith("http://")
+    assert "9090}  # YOURS" in ADAPTER.read_text()
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (apt install prometheus)")
@@ -141,3 +153,36 @@ def test_what_the_page_says_to_type_exists(overlay: str) -> None:
         assert (kind, name) in names or (kind, name) == ("statefulset", "redis"), (kind, name)
     secrets = set(re.findall(r"create secret generic ([\w-]+)", page))
     assert secrets == {"intently-keys", "intently-store"}
+
+
+def test_with_a_registry_of_ones_own_the_gpu_overlay_still_has_its_images(tmp_path: Path) -> None:
+    """It is named in prod alone."""
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    prod = tmp_path / "deploy/k8s/overlays/prod/kustomization.yaml"
+    prod.write_text(prod.read_text().replace("registry.example.com", "ghcr.io/acme"))
+    command = ["kubectl", "kustomize", tmp_path / "deploy/k8s/overlays/gpu"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    images = set(re.findall(r"image: (\S+)", done.stdout))
+    assert images == {f"ghcr.io/acme/intently-{name}:0.1.0-gpu" for name in ("service", "training")}
+
+
+def test_dev_has_room_for_more_than_the_event_logs_buffer() -> None:
+    """Redis is not full before the buffer is: half of it is left for users and decisions."""
+    [redis] = pods("dev")["store"]["spec"]["containers"]
+    limit = redis["args"][redis["args"].index("--maxmemory") + 1]
+    environment = {one["name"]: one.get("value") for one in service_container("dev")["env"]}
+    assert int(limit.removesuffix("mb")) == 2 * int(environment["INTENTLY_EVENTS_BUFFER_MB"] or 0)
+
+
+def test_a_first_bundle_comes_in_by_a_pod_as_hardened_as_the_others() -> None:
+    """Onto the volume that the training job writes, as its user; no policy lets it talk to anybody."""
+    pod = yaml.safe_load((ROOT / "deploy/k8s/first-bundle.yaml").read_text())
+    if shutil.which("kubectl") is not None:
+        pytest.importorskip("kubernetes_validate").validate(pod, "1.37", strict=True)
+    training = pods("prod")["training"]["spec"]
+    [ours], [promote] = pod["spec"]["containers"], training["containers"]
+    assert pod["spec"]["securityContext"] == training["securityContext"]
+    assert (ours["image"], ours["securityContext"]) == (promote["image"], promote["securityContext"])
+    [volume] = pod["spec"]["volumes"]
+    assert volume in training["volumes"]
+    assert ours["volumeMounts"] == [mount for mount in promote["volumeMounts"] if mount["name"] == volume["name"]]

