@@ -1,6 +1,7 @@
 """The public application: routes, error shape, and what lives as long as a worker."""
 
 import asyncio
+import logging
 import multiprocessing
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -38,6 +39,7 @@ from service.stores.base import SequenceStore, StoreUnavailableError
 from service.stores.breaker import CircuitBreaker
 from service.stores.opening import StoreOptions, opened_store
 
+log = logging.getLogger("intently")
 EXPOSURES_SHARE = 0.5  # of the buffer: events, which nobody can make again, have the rest for themselves
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # its paths name users
 RESOURCES = (recommendations, intents, items, events, experiments, health, users)
@@ -106,34 +108,43 @@ async def _answering(app: FastAPI, settings: Settings, access: Access, store: Se
     unavailable = availability(store)
 
     async def follow() -> None:
-        """Do as the shared documents say, with the bundles and keys there are."""
+        """Whatever holds at once: keys, what is not available, what was decided, how far the event log is behind."""
         _end_without_supervisor()
         access.refresh()
         registry.hide((await unavailable.poll()).item_ids)
-        decided = await control.poll()
-        await registry.refresh(decided)
-        recommending.follow(decided)
-        telemetry.CONTROL_VERSION.set(control.current.version)
+        telemetry.UNAVAILABLE_ITEMS.set(len(unavailable.current.item_ids))
+        await control.poll()
         if registry.ready:
             telemetry.intents_answered(recommending.recent_intents.counts(registry.engine().bundle_id))
-        telemetry.UNAVAILABLE_ITEMS.set(len(unavailable.current.item_ids))
-        if posts is not None and spool is not None:
+        if posts is not None:
             with suppress(StoreUnavailableError):
                 await posts.follow()
                 waiting = await store.logged_bytes() / 1e6
                 intake.log_full = waiting > settings.events_buffer_mb
                 exposing.full = waiting > settings.events_buffer_mb * EXPOSURES_SHARE
-            with suppress(StoreUnavailableError, OSError):  # a volume that is away: the next time is soon
+
+    async def serve() -> None:
+        """What was decided about bundles and experiments; a large bundle is prepared for minutes."""
+        decided = control.current
+        await registry.refresh(decided)
+        recommending.follow(decided)
+        telemetry.CONTROL_VERSION.set(decided.version)
+
+    async def adopt() -> None:
+        """What other processes left on the event log's volume, which may be away, or hang."""
+        if spool is not None:
+            with suppress(StoreUnavailableError, OSError):
                 await spool.adopt()
 
     await follow()
-    watch = asyncio.create_task(_repeat(follow, settings.poll_seconds))
+    await serve()
+    watches = [asyncio.create_task(_repeat(work, settings.poll_seconds)) for work in (follow, serve, adopt)]
     try:
         yield
     finally:
-        watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await watch
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
         shadow.close()
         if spool is not None:
             await spool.close()
@@ -149,4 +160,7 @@ def _end_without_supervisor() -> None:
 async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
-        await work()
+        try:
+            await work()
+        except Exception:  # whatever it is: nobody would follow any more
+            log.exception("%s failed, and is tried again", work.__name__)

@@ -97,14 +97,13 @@ class Registry:
         wanted |= control.variants_bundles()
         if self._engine is not None:
             wanted.discard(self._engine.bundle_id)
-        others = {bundle_id: engine for bundle_id, engine in self._others.items() if bundle_id in wanted}
-        for bundle_id in sorted(wanted - others.keys()):
+        for bundle_id in sorted(wanted - self._others.keys()):
             for path in await asyncio.to_thread(self._found, bundle_id):
                 if (engine := await asyncio.to_thread(self._load, path)) is not None:
-                    others[bundle_id] = self._begun(engine)
-        for bundle_id in self._others.keys() - others.keys():
-            _ended(self._others[bundle_id])
-        self._others, self._control = others, control
+                    self._others[bundle_id] = self._begun(engine)
+        for bundle_id in self._others.keys() - wanted:
+            _ended(self._others.pop(bundle_id))
+        self._control = control
 
     async def _refresh_active(self, active: str | None) -> None:
         for path in await asyncio.to_thread(self._found, active):

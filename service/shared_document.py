@@ -56,13 +56,15 @@ class SharedDocument(Generic[Content]):
     async def change(self, decide: Callable[[Content], Content]) -> Content:
         """Write what `decide` makes of the current document, again if somebody else wrote meanwhile.
 
+        Of a store that has lost it: of the last known, as `poll` has it, or whoever knows that would undo the change.
+
         Raises StoreUnavailableError, ConflictError.
         """
         for _ in range(ATTEMPTS):
             found = await self._store.document(self._name)
-            before = self._parsed(found) if found else self._empty
-            decided = decide(before)
-            if await self._write(before.version, decided):
+            stored = self._parsed(found) if found else self._empty
+            decided = decide(max(stored, self.current, key=lambda known: known.version))
+            if await self._write(stored.version, decided):
                 self.current = decided
                 return decided
         raise ConflictError(f"the document {self._name!r} is being changed by others; try again")

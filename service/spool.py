@@ -26,8 +26,7 @@ class Spool:
     """Of one worker. Content is whole lines; it may be sent in any order."""
 
     def __init__(self, directory: Path, send: Send) -> None:
-        """Raises OSError."""
-        directory.mkdir(parents=True, exist_ok=True)
+        """Touches nothing in `directory` until there is something to keep."""
         self._directory = directory
         self._send = send
         self._written, self._sent = _File(directory), _File(directory)
@@ -84,49 +83,77 @@ class Spool:
 
 
 class _File:
-    """Locked as long as its process lives."""
+    """Made when it is first written to, and locked from then on, as long as its process lives."""
 
     def __init__(self, directory: Path) -> None:
-        path = directory / NAMES.replace("*", uuid4().hex)
-        self._number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        fcntl.flock(self._number, fcntl.LOCK_EX)
+        self._directory = directory
+        self._number: int | None = None
         self._size = 0
 
     def add(self, content: bytes) -> None:
+        if self._number is None:
+            self._number = _locked_file(self._directory)
         if os.write(self._number, content) < len(content):
             os.ftruncate(self._number, self._size)  # or half a line would stand before the next one
             raise OSError(ENOSPC, "the disk is full")
         self._size += len(content)
 
     def clear(self) -> None:
-        os.ftruncate(self._number, 0)
+        if self._number is not None:
+            os.ftruncate(self._number, 0)
         self._size = 0
 
     def close(self) -> None:
-        os.close(self._number)
+        if self._number is not None:
+            os.close(self._number)
+
+
+def _locked_file(directory: Path) -> int:
+    """A new one; another, where somebody took it for a dead process's before it was locked."""
+    directory.mkdir(parents=True, exist_ok=True)
+    while True:
+        path = directory / NAMES.replace("*", uuid4().hex)
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        fcntl.flock(number, fcntl.LOCK_EX)
+        if os.fstat(number).st_nlink:
+            return number
+        os.close(number)
 
 
 async def adopt(directory: Path, send: Send) -> int:
-    """See `Spool.adopt`."""
+    """See `Spool.adopt`. Files are read by a thread: a volume may hang, and nobody has to wait for it."""
     found = 0
-    for path in sorted(directory.glob(NAMES)):
-        try:
-            number = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:  # somebody else was faster
+    for path in await asyncio.to_thread(lambda: sorted(directory.glob(NAMES))):
+        left = await asyncio.to_thread(_left, path)
+        if left is None:
             continue
+        number, lines = left
         try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists():
-                whole = path.read_bytes().rpartition(b"\n")
-                for piece in _pieces([line + b"\n" for line in whole[0].split(b"\n")] if whole[1] else []):
-                    await send(piece)
-                path.unlink()
-                found += 1
-        except BlockingIOError:  # its process lives
-            continue
+            for piece in _pieces(lines):
+                await send(piece)
+            await asyncio.to_thread(path.unlink)
+            found += 1
         finally:
             os.close(number)
     return found
+
+
+def _left(path: Path) -> tuple[int, list[bytes]] | None:
+    """A file's number, locked, and its whole lines; None where its process lives, or somebody else was faster."""
+    try:
+        number = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        whole = path.read_bytes().rpartition(b"\n")
+    except (BlockingIOError, FileNotFoundError):
+        os.close(number)
+        return None
+    except BaseException:
+        os.close(number)
+        raise
+    return number, [line + b"\n" for line in whole[0].split(b"\n")] if whole[1] else []
 
 
 def _pieces(contents: list[bytes]) -> list[bytes]:

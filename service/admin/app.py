@@ -11,7 +11,7 @@ from service.admin.console.page import page_router
 from service.admin.console.pass_through import pass_through_router, public_port
 from service.admin.parts import AdminParts
 from service.admin.standings import Standings
-from service.availability import availability
+from service.availability import Unavailable, availability
 from service.control import Control, control_state
 from service.error_answers import add_error_handlers, documented
 from service.event_log.files import EventFiles
@@ -60,10 +60,23 @@ def create_admin_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings, public: str) -> AsyncIterator[None]:
     async with opened_store(settings.store, **settings.store_options()) as store:
-        control = control_state(store)
-        async with _event_log(settings, store, control) as standings, public_port(public) as app.state.public:
-            app.state.parts = AdminParts(settings.bundle, control, availability(store), standings)
-            yield
+        control, unavailable = control_state(store), availability(store)
+        following = asyncio.create_task(_follow(control, unavailable, settings.poll_seconds))
+        try:
+            async with _event_log(settings, store, control) as standings, public_port(public) as app.state.public:
+                app.state.parts = AdminParts(settings.bundle, control, unavailable, standings)
+                yield
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+async def _follow(control: SharedDocument[Control], unavailable: SharedDocument[Unavailable], seconds: float) -> None:
+    """So that a decision about a store that came back empty is one about what was known before."""
+    while True:
+        await control.poll()
+        await unavailable.poll()
+        await asyncio.sleep(seconds)
 
 
 @asynccontextmanager

@@ -1,14 +1,19 @@
 """Decisions about the active bundle: kept in the store, followed by every worker, taken back."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import pytest
+from fastapi.testclient import TestClient
 
 from service.admin.app import create_admin_app
+from service.app import create_app
 from service.availability import Unavailable, availability
-from service.control import Control, control_state
+from service.control import Control, Side, control_state
 from service.engine import Engine
 from service.errors import ConflictError, NotReadyError
 from service.inference.recommender import Ranking
@@ -17,6 +22,7 @@ from service.registry import Registry
 from service.routes.intents import all_intents
 from service.settings import Settings
 from service.stores.base import Document, SequenceStore
+from service.stores.opening import open_store
 from service.telemetry import Stages
 from tests.service.experiments.declared import declaration, running
 from tests.service.test_registry import newer, rewritten
@@ -83,6 +89,20 @@ async def test_a_store_that_was_started_empty_gets_the_decisions_back(opened: Op
     assert await early.poll() == await control_state(empty).poll() == decided
 
 
+async def test_a_decision_about_a_store_that_was_started_empty_counts_on(opened: OpenStore, tmp_path: Path) -> None:
+    """As a first one it would be undone by whoever knows a later one, or not be seen by who knows as many."""
+    full, empty = (opened(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("full", "empty"))
+    deciding, following = control_state(full), control_state(full)
+    for name in ("a", "b"):
+        await deciding.change(lambda control, name=name: control.activated(name, served=None))  # type: ignore[misc]
+    assert (await following.poll()).active == "b"
+    for document in (deciding, following):
+        document._store = empty
+    decided = await deciding.change(lambda control: control.activated("c", served=None))
+    assert (decided.version, decided.before) == (3, ("a", "b"))
+    assert await following.poll() == await control_state(empty).poll() == decided
+
+
 async def test_unavailable_items_are_added_and_taken_back(opened: OpenStore, store_url: str) -> None:
     document = availability(opened(store_url))
     start = (await document.poll()).version
@@ -107,6 +127,63 @@ async def test_what_is_not_available_is_shown_nowhere(tiny_bundle: Path) -> None
     assert [[item.item_id for item in one.top_items] for one in (await all_intents(engine)).intents] == [["a"], []]
     registry.hide(frozenset())
     assert ids(engine, engine.recommend([Question(history=["a"], k=2)], Stages())[0].ranking) == "ab"
+
+
+async def test_what_becomes_unavailable_while_bundles_are_prepared_is_hidden_in_all(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a canary, which is there, and a shadow, which is being loaded."""
+    for at, name in enumerate(("shadow", "canary", "active")):
+        newer(rewritten(tiny_bundle, tmp_path, name), at)
+    sides = {path.name.partition("-")[0]: Side(bundle_id=path.name, share=0.5) for path in tmp_path.iterdir()}
+    registry, load = Registry(tmp_path), Engine.load
+
+    def loading(path: Path, **options: Any) -> Engine:
+        if path.name.startswith("shadow"):
+            registry.hide(frozenset("b"))
+        return load(path, **options)
+
+    monkeypatch.setattr(Engine, "load", loading)
+    await registry.refresh(Control(canary=sides["canary"], shadow=sides["shadow"]))
+    for side in sides.values():
+        engine = registry.engine(side.bundle_id)
+        assert ids(engine, engine.recommend([Question(history=["a"], k=6)], Stages())[0].ranking) == "acedf"
+
+
+async def test_everything_else_is_followed_while_a_bundle_is_prepared(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large one takes minutes beside the traffic."""
+    prepared, begun, load = threading.Event(), threading.Event(), Engine.load
+
+    def loading(path: Path, **options: Any) -> Engine:
+        if path.name.startswith("large"):
+            begun.set()
+            assert prepared.wait(30)
+        return load(path, **options)
+
+    monkeypatch.setattr(Engine, "load", loading)
+    newer(rewritten(tiny_bundle, tmp_path / "bundles", "small"), 1)
+    url = f"sqlite:///{tmp_path}/store.sqlite3"
+    settings = Settings(bundle=tmp_path / "bundles", store=url, poll_seconds=0.02)
+    store = open_store(url)
+
+    def shown(client: TestClient) -> tuple[str, str]:
+        answer = client.post("/v1/recommendations", json={"history": ["a"], "k": 2}).json()
+        return answer["bundle_id"].partition("-")[0], "".join(item["item_id"] for item in answer["items"])
+
+    with TestClient(create_app(settings)) as client:
+        newer(rewritten(tiny_bundle, tmp_path / "bundles", "large"), 2)
+        assert await asyncio.to_thread(begun.wait, 10)
+        await availability(store).change(lambda known: known.changed(gone=["b"]))
+        async with asyncio.timeout(10):
+            while shown(client) != ("small", "ce"):
+                await asyncio.sleep(0.02)
+        prepared.set()
+        async with asyncio.timeout(10):
+            while shown(client) != ("large", "ce"):
+                await asyncio.sleep(0.02)
+    await store.close()
 
 
 async def test_the_active_bundle_is_served_whatever_is_newer(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from service.recommending import Recommending
 from service.registry import Registry
 from service.schemas import RecommendationRequest
 from service.settings import Settings
-from service.spool import Spool
+from service.spool import NAMES, Spool
 from service.stores.base import SequenceStore, StoredEvent, StoreUnavailableError, event_key
 from service.stores.opening import open_store
 from tests.service.experiments.shown import both, exposed, rows
@@ -187,6 +188,30 @@ async def test_beyond_half_of_the_buffer_exposures_are_dropped_and_events_are_no
         answer = client.post("/v1/events", json={"events": [{"user_id": "u", "item_id": "a", "timestamp": 1}]})
         assert [one["status"] for one in answer.json()["results"]] == ["accepted"]
     await store.close()
+
+
+def test_a_volume_that_hangs_keeps_nobody_waiting(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network's volume that is away may not even raise an error."""
+    back, asked = threading.Event(), threading.Event()
+    glob = Path.glob
+
+    def hanging(path: Path, pattern: str) -> Any:
+        if pattern == NAMES and not back.is_set():
+            asked.set()
+            back.wait(30)
+        return glob(path, pattern)
+
+    monkeypatch.setattr(Path, "glob", hanging)
+    url = f"sqlite:///{tmp_path}/store.sqlite3"
+    settings = Settings(bundle=tiny_bundle, store=url, events=tmp_path / "log", poll_seconds=0.02)
+    with TestClient(create_app(settings)) as client:
+        assert asked.wait(10)
+        assert client.post("/v1/recommendations", json={"history": ["a"]}).status_code == 200
+        assert client.get("/health/live").status_code == 200
+        assert not back.is_set()
+        back.set()
 
 
 async def test_a_volume_that_is_away_keeps_no_worker_from_following(

@@ -1,6 +1,7 @@
 """What was kept is sent once, whatever happens to the store or to the process."""
 
 import asyncio
+import fcntl
 import os
 import signal
 import subprocess
@@ -139,6 +140,42 @@ async def test_a_disk_that_takes_half_of_it_keeps_none_of_it(
     assert [file.read_bytes() for file in tmp_path.iterdir() if file.stat().st_size] == [b"1\n3\n"]
     await until(2, store)
     assert store.lines == [1, 3]
+
+
+async def test_a_directory_that_is_away_is_no_matter_until_something_is_to_be_kept(
+    store: Store, tmp_path: Path
+) -> None:
+    """A worker starts without it; then keeping fails, and succeeds once it is there."""
+    (tmp_path / "volume").write_text("nothing is mounted here")
+    spool = Spool(tmp_path / "volume/events", store.send)
+    with pytest.raises(OSError, match="Not a directory"):
+        spool.keep(b"1\n")
+    (tmp_path / "volume").unlink()
+    assert spool.keep(b"2\n")
+    await until(1, store)
+    await spool.close()
+    assert store.lines == [2]
+
+
+async def test_a_file_that_somebody_took_before_it_was_locked_is_not_used(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever adopts the files of the dead may come between making it and locking it."""
+    flock, taken = fcntl.flock, []
+
+    def late(number: int, how: int) -> None:
+        if not taken:
+            [path] = tmp_path.iterdir()
+            path.unlink()
+            taken.append(path)
+        flock(number, how)
+
+    monkeypatch.setattr(spool_module.fcntl, "flock", late)
+    spool = Spool(tmp_path, store.send)
+    assert spool.keep(b"1\n")
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"1\n"]
+    await until(1, store)
+    await spool.close()
 
 
 async def test_a_process_that_was_killed_loses_nothing(store: Store, tmp_path: Path) -> None:
