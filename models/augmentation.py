@@ -36,6 +36,7 @@ def augment(
     """
     if not operations:
         return rows, lengths
+    items = rows
     drawn = torch.randint(len(operations), lengths.shape, device=rows.device)
     chosen = {operation: drawn == number for number, operation in enumerate(operations)}
     if "mask" in chosen:
@@ -47,7 +48,7 @@ def augment(
     if "crop" in chosen:
         rows, lengths = crop(rows, lengths, ratio=crop_ratio, chosen=chosen["crop"])
     if "insert" in chosen:
-        rows, lengths = insert(rows, lengths, ratio=insert_ratio, max_length=max_length, chosen=chosen["insert"])
+        rows, lengths = insert(rows, lengths, items, ratio=insert_ratio, max_length=max_length, chosen=chosen["insert"])
     return rows, lengths
 
 
@@ -81,15 +82,18 @@ def reorder(rows: Tensor, lengths: Tensor, *, ratio: float) -> Tensor:
 
 
 def insert(
-    rows: Tensor, lengths: Tensor, *, ratio: float, max_length: int, chosen: Tensor | None = None
+    rows: Tensor, lengths: Tensor, items: Tensor, *, ratio: float, max_length: int, chosen: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Add ceil(ratio * length) items of the batch's histories at random places, as far as `max_length` allows."""
+    """Add ceil(ratio * length) of `items`, the batch's histories before any other operation, at random places.
+
+    As far as `max_length` allows.
+    """
     added = torch.minimum((lengths * ratio).ceil().long(), max_length - lengths)
     if chosen is not None:
         added = torch.where(chosen, added, 0)
     segments, positions = _places(lengths)
     homes = torch.repeat_interleave(torch.arange(len(lengths), device=rows.device), added)
-    drawn = rows[torch.randint(len(rows), homes.shape, device=rows.device)]
+    drawn = items[torch.randint(len(items), homes.shape, device=rows.device)]
     before = torch.rand(homes.shape, device=rows.device, dtype=torch.float64) * (lengths[homes] + 1) - 1
     place = torch.cat([positions.double(), before])
     order = torch.argsort(torch.cat([segments, homes]) * (lengths.max() + 2).double() + place, stable=True)

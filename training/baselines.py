@@ -19,10 +19,9 @@ Baseline = Callable[[Sequences, int, Split], Integers]
 
 
 def popularity(training: Sequences, items: int, split: Split) -> Integers:
-    """Every history gets the items in order of their training counts; ties go by item row."""
+    """Every history gets the items in order of their training counts."""
     longest = int(split.histories.lengths.max(initial=0))
-    counts = np.bincount(training.rows, minlength=items + 1)[1:]
-    candidates = np.argsort(-counts, kind="stable")[: DEPTH + longest] + 1
+    candidates = by_count(training, items)[: DEPTH + longest]
     lists = np.zeros((len(split.targets), DEPTH), dtype=np.int64)
     for number, found in enumerate(lists):
         kept = candidates[~np.isin(candidates, split.histories[number])][:DEPTH]
@@ -31,7 +30,7 @@ def popularity(training: Sequences, items: int, split: Split) -> Integers:
 
 
 def cooccurrence(training: Sequences, items: int, split: Split, *, window: int = 50, decay: float = DECAY) -> Integers:
-    """Neighbours of what was seen, the newest first: score(j) = sum_i decay^age(i) w(i, j); ties go by item row.
+    """Neighbours of what was seen, the newest first: score(j) = sum_i decay^age(i) w(i, j); ties by training count.
 
     w(i, j) = sum over training pairs at most `window` apart of 1 / sqrt(distance), half of it where j came before i,
     divided by count_i^.5 count_j^.2. The exponents were chosen on Beauty's validation split.
@@ -40,6 +39,8 @@ def cooccurrence(training: Sequences, items: int, split: Split, *, window: int =
     neighbours = torch.sparse_coo_tensor(  # (V, V), row j holding w(., j)
         torch.from_numpy(np.stack([right, left])), torch.from_numpy(values), (items, items), check_invariants=False
     ).coalesce()
+    order = by_count(training, items)
+    places = torch.from_numpy(order - 1)
     lists = np.zeros((len(split.targets), DEPTH), dtype=np.int64)
     at_once = max(1, min(BATCH, SCORES_AT_ONCE // items))
     for start in range(0, len(lists), at_once):
@@ -51,9 +52,19 @@ def cooccurrence(training: Sequences, items: int, split: Split, *, window: int =
         seen.index_put_((seen_rows, owners), torch.from_numpy(decay ** ages.astype(np.float32)), accumulate=True)
         scores = torch.sparse.mm(neighbours, seen).T.contiguous()
         scores[owners, seen_rows] = float("-inf")
-        found = scores.sort(dim=1, descending=True, stable=True).indices[:, :DEPTH]
-        lists[start : start + len(histories), : found.shape[1]] = (found + 1).numpy()
+        found = scores[:, places].sort(dim=1, descending=True, stable=True).indices[:, :DEPTH]
+        lists[start : start + len(histories), : found.shape[1]] = order[found.numpy()]
     return lists
+
+
+def by_count(training: Sequences, items: int) -> Integers:
+    """All item rows by falling training count.
+
+    Ties in a drawn order: that of the rows, numbered by the counts of the whole log, knows what is held out.
+    """
+    counts = np.bincount(training.rows, minlength=items + 1)[1:]
+    rows: Integers = np.lexsort((np.random.default_rng(0).permutation(items), -counts)) + 1
+    return rows
 
 
 BASELINES: dict[str, Baseline] = {"popularity": popularity, "cooccurrence": cooccurrence}

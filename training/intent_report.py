@@ -135,8 +135,8 @@ def _rows_by_intent(assigned: Integers, count: int, training: Sequences) -> list
 
 def _places(counts: Integers, tie_breaker: Integers) -> Integers:
     """The place, from 0, of every item row (V + 1) in the list by falling count; row 0 comes last."""
-    rows = np.arange(1, len(counts))
-    order = rows[np.lexsort((rows, -tie_breaker[1:], -counts[1:]))]
+    blind = np.random.default_rng(0).permutation(len(counts) - 1)  # see baselines.by_count
+    order = np.lexsort((blind, -tie_breaker[1:], -counts[1:])) + 1
     places = np.full(len(counts), len(counts))
     places[order] = np.arange(len(order))
     return places

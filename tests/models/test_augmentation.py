@@ -52,13 +52,22 @@ def test_views_differ_and_stay_in_their_histories() -> None:
 
 def test_insert_adds_items_of_the_batch_and_keeps_the_order() -> None:
     """ceil(.2 * 10) = 2, ceil(.2) = 1, and at a max_length of 5 nothing joins the third."""
-    rows, lengths = insert(ROWS, LENGTHS, ratio=0.2, max_length=12)
+    rows, lengths = insert(ROWS, LENGTHS, ROWS, ratio=0.2, max_length=12)
     assert lengths.tolist() == [12, 2, 6]
     for before, after in zip(ROWS.split(LENGTHS.tolist()), rows.split(lengths.tolist()), strict=True):
         own = iter(after.tolist())
         assert all(item in own for item in before.tolist()), "the history is still there, in its order"
         assert set(after.tolist()) <= set(range(1, 17))
-    assert insert(ROWS[-5:], LENGTHS[-1:], ratio=0.2, max_length=5)[1].tolist() == [5]
+    assert insert(ROWS[-5:], LENGTHS[-1:], ROWS, ratio=0.2, max_length=5)[1].tolist() == [5]
+
+
+def test_what_is_inserted_was_an_item_before_others_were_masked() -> None:
+    """Each view adds two to ten items, which are no mask; a masked view has floor(.7 * 10) of them."""
+    views, lengths = augment(
+        torch.arange(1, 2001), torch.full((200,), 10), ("mask", "insert"), mask_row=-1, max_length=50
+    )
+    found = {(len(view), int((view == -1).sum())) for view in views.split(lengths.tolist())}
+    assert found == {(10, 7), (12, 0)}
 
 
 def test_without_operations_a_view_is_the_history() -> None:
