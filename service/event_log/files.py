@@ -5,7 +5,7 @@
 import hashlib
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import orjson
 
-from service.bundle.files import sync
+from service.event_log.aside import aside, left_behind, replacing
 from service.event_log.entries import Erasure, LoggedEvent
 from service.experiments.exposures import EXPOSURES, ROWS
 
@@ -28,7 +28,6 @@ COLUMNS = {
     "received": "DOUBLE",
 }
 TYPES = "{" + ", ".join(f"{name}: '{kind}'" for name, kind in COLUMNS.items()) + "}"
-UNFINISHED = ".writing-"
 SMALL, MERGED, MERGED_BYTES = 16 << 20, 64, 64 << 20  # bytes of a small file; how many become one, and their bytes
 DAYS = ("day=*", f"{EXPOSURES}/experiment=*/day=*")
 
@@ -40,12 +39,17 @@ def event_files(directory: Path) -> list[Path]:
 
 
 class EventFiles:
-    """One directory. Every file is whole or not there: written aside, synced, renamed."""
+    """One directory. Every file is whole or not there."""
 
-    def __init__(self, directory: Path) -> None:
-        """Created if it is not there."""
+    def __init__(self, directory: Path, check: Callable[[], None] = lambda: None) -> None:
+        """Created if it is not there. `check`, just before a file changes, may raise: then it does not."""
         self._directory = directory
+        self._check = check
         directory.mkdir(parents=True, exist_ok=True)
+
+    def checked(self, check: Callable[[], None]) -> "EventFiles":
+        """The same directory, for one who may lose the right to change it at any time."""
+        return EventFiles(self._directory, check)
 
     def add(self, events: Sequence[LoggedEvent], name: str) -> list[Path]:
         """Write the events into one file a day, called `name`; the same name again replaces it."""
@@ -60,7 +64,7 @@ class EventFiles:
         `erased`: user_id -> Unix seconds until when nothing of the user may be written.
         """
         self._directory.mkdir(exist_ok=True)
-        lines = self._directory / f"{UNFINISHED}{name}.jsonl"
+        lines = aside(self._directory / f"{name}.jsonl")
         try:
             lines.write_bytes(b"".join(entries))
             with duckdb.connect(config={"threads": 1}) as connection:  # the workers answer beside it
@@ -75,7 +79,7 @@ class EventFiles:
                     folder = self._directory / EXPOSURES / f"experiment={experiment}" / f"day={day.isoformat()}"
                     folder.mkdir(parents=True, exist_ok=True)
                     rows = "FROM exposures WHERE experiment = $1 AND floor(received / 86400) = $2"
-                    _copy(connection, rows, [experiment, days], folder / f"{name}.parquet")
+                    _copy(connection, rows, [experiment, days], folder / f"{name}.parquet", self._check)
             return sum(count for _, _, count in found)
         finally:
             lines.unlink(missing_ok=True)
@@ -99,8 +103,8 @@ class EventFiles:
         return len(touched)
 
     def tidy(self) -> int:
-        """Remove what writers that were killed left half written -> how many files. No other may be writing."""
-        left = [path for path in self._directory.rglob(f"{UNFINISHED}*") if path.is_file()]
+        """Remove what writers that were killed left half written -> how many files."""
+        left = left_behind(self._directory)
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
@@ -126,7 +130,8 @@ class EventFiles:
                 rows = "SELECT DISTINCT * FROM read_parquet($1, hive_partitioning = false, union_by_name = true)"
                 with duckdb.connect(config={"threads": 1}) as connection:
                     names = [str(file) for file in files]
-                    _copy(connection, f"{rows} ORDER BY received", [names], day / f"merged-{digest[:16]}.parquet")
+                    merged = day / f"merged-{digest[:16]}.parquet"
+                    _copy(connection, f"{rows} ORDER BY received", [names], merged, self._check)
                 for file in files:
                     file.unlink()
                 return len(files)
@@ -138,18 +143,18 @@ class EventFiles:
     def _write(self, day: date, events: Sequence[LoggedEvent], name: str) -> Path:
         folder = self._directory / f"day={day.isoformat()}"
         folder.mkdir(exist_ok=True)
-        lines = folder / f"{UNFINISHED}{name}.jsonl"
+        lines = aside(folder / f"{name}.jsonl")
         try:
             lines.write_bytes(b"\n".join(orjson.dumps(asdict(event)) for event in events))
             source = f"FROM read_json($1, format = 'newline_delimited', columns = {TYPES})"
             with duckdb.connect() as connection:
-                return _copy(connection, source, [str(lines)], folder / f"{name}.parquet")
+                return _copy(connection, source, [str(lines)], folder / f"{name}.parquet", self._check)
         finally:
             lines.unlink(missing_ok=True)
 
     def _without_erased(self, connection: duckdb.DuckDBPyConnection, file: Path) -> None:
         kept = "FROM read_parquet($1, hive_partitioning = false) WHERE NOT is_erased(user_id, received)"
-        _copy(connection, kept, [str(file)], file)
+        _copy(connection, kept, [str(file)], file, self._check)
 
 
 def _make_erased(connection: duckdb.DuckDBPyConnection, until: Mapping[str, float]) -> None:
@@ -174,13 +179,14 @@ def _small(day: Path) -> list[Path]:
 
 
 def _copy(
-    connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[str | int | list[str]], target: Path
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    values: Sequence[str | int | list[str]],
+    target: Path,
+    check: Callable[[], None],
 ) -> Path:
     """The rows of a query with `values` ($1, ...) as a Parquet file that a power cut leaves whole or out."""
-    aside = target.with_name(f"{UNFINISHED}{target.name}")
     to = f"TO ${len(values) + 1} (FORMAT parquet, COMPRESSION zstd)"
-    connection.execute(f"COPY ({query}) {to}", [*values, str(aside)])
-    sync(aside)
-    aside.rename(target)
-    sync(target.parent)
+    with replacing(target, check) as path:
+        connection.execute(f"COPY ({query}) {to}", [*values, str(path)])
     return target

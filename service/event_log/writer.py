@@ -3,12 +3,15 @@
 import asyncio
 import hashlib
 import logging
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
 from service.errors import ConflictError
+from service.event_log.aside import LEFT_SECONDS
 from service.event_log.entries import Erasure, LoggedEvent, decoded
 from service.event_log.files import EventFiles
 from service.event_log.telemetry import BUFFERED, EXPOSURES_WRITTEN, WRITTEN
@@ -22,6 +25,8 @@ PAGE, PAGE_BYTES = 100, 1 << 20  # read at once, about: for longer a store would
 REMEMBERED_SECONDS = 600.0
 LEASE_SECONDS, RENEWED_SECONDS = 20.0, 5.0  # a writer that was killed keeps others waiting for so long
 BELIEVED_SECONDS = 2 * LEASE_SECONDS  # a lease that goes on for longer was written by a clock that was wrong
+Values = ParamSpec("Values")
+Result = TypeVar("Result")
 
 
 class Lease(Versioned):
@@ -37,11 +42,12 @@ class LogWriter:
     def __init__(self, store: SequenceStore, files: EventFiles, *, seconds: float, days: int | None) -> None:
         """Write every `seconds`; keep `days` days, None: for ever."""
         self._store = store
-        self._files = files
+        self._files = files.checked(self._check)
         self._seconds = seconds
         self._days = days
         self._name = uuid4().hex
-        self._tidied = False
+        self._one_at_a_time = asyncio.Lock()
+        self._tidied, self._until = -math.inf, -math.inf  # when, and how long it writes, by time.monotonic()
         self._erased: dict[str, float] = {}  # user_id -> when, Unix seconds
         self.writes = False  # whether this one held the lease when it last asked
         self._lease = SharedDocument(store, "event-log-writer", Lease())
@@ -56,32 +62,36 @@ class LogWriter:
                     BUFFERED.set(await self._store.logged_bytes())  # what its own last write left is long gone
                 elif time.monotonic() >= due:
                     due = time.monotonic() + self._seconds
-                    await self.write()
+                    await asyncio.shield(self.write())  # `close` waits for it
             except Exception as error:  # DuckDB, the disk, the store: the buffer still holds what was not written
                 log.error("the event log cannot be written: %s", error)
 
     async def write(self) -> int:
         """Move everything that is buffered now to files -> how many events and exposures. 0 without the lease.
 
-        Raises StoreUnavailableError, OSError, duckdb.Error; then nothing is lost.
+        Raises StoreUnavailableError, ConflictError, OSError, duckdb.Error; then nothing is lost.
         """
+        async with self._one_at_a_time:
+            return await self._written()
+
+    async def _written(self) -> int:
         written = 0
         waiting = await self._store.logged_count()
         BUFFERED.set(await self._store.logged_bytes())  # now, because what follows may fail
         if not await self._held():
             return 0
-        if not self._tidied:
-            await asyncio.to_thread(self._files.tidy)  # erased users may be in it
-            self._tidied = True
+        if time.monotonic() > self._tidied + LEFT_SECONDS:
+            await self._while_held(self._files.tidy)  # erased users may be in it
+            self._tidied = time.monotonic()
         while waiting > 0 and await self._held() and (entries := await self._next()):
-            written += await asyncio.to_thread(self._move, entries)
+            written += await self._while_held(self._move, entries)
             await self._store.drop_logged([entry.entry_id for entry in entries])
             waiting -= len(entries)  # what comes meanwhile waits, or under load a small file would follow another
         BUFFERED.set(await self._store.logged_bytes())
         today = datetime.now(UTC).date()
-        await asyncio.to_thread(self._files.merge, today)
+        await self._while_held(self._files.merge, today)
         if self._days is not None:
-            for day in await asyncio.to_thread(self._files.keep, self._days, today):
+            for day in await self._while_held(self._files.keep, self._days, today):
                 log.info("event log: %s is older than %d days and gone", day, self._days)
         return written
 
@@ -134,9 +144,24 @@ class LogWriter:
         self._erased = {user_id: at for user_id, at in self._erased.items() if at > now - REMEMBERED_SECONDS}
         self._erased |= {one.user_id: one.received for one in erasures}
 
+    async def _while_held(self, work: Callable[Values, Result], *values: Values.args, **more: Values.kwargs) -> Result:
+        """What comes of work in a thread, while which the lease is prolonged."""
+        working = asyncio.create_task(asyncio.to_thread(work, *values, **more))
+        while not (await asyncio.wait([working], timeout=RENEWED_SECONDS))[0]:
+            try:
+                await self._held()
+            except StoreUnavailableError as error:  # it is tried again, and `_check` knows how long that is good for
+                log.warning("the event log's lease could not be prolonged: %s", error)
+        return await working
+
+    def _check(self) -> None:
+        """Raises ConflictError for one that was stopped, or without the store, for so long that another may write."""
+        if time.monotonic() > self._until:
+            raise ConflictError("the event log's lease ran out or was taken while a file was being written")
+
     async def _held(self) -> bool:
         """Whether this writer holds the lease, which it prolongs or takes if it can."""
-        now = time.time()
+        now, until = time.time(), time.monotonic() + LEASE_SECONDS
 
         def take(lease: Lease) -> Lease:
             if lease.holder not in ("", self._name) and now < lease.until < now + BELIEVED_SECONDS:
@@ -145,9 +170,9 @@ class LogWriter:
 
         try:
             await self._lease.change(take)
-            self.writes = True
+            self.writes, self._until = True, until
         except ConflictError:
-            self.writes = False
+            self.writes, self._until = False, -math.inf
         return self.writes
 
     def _given_up(self, lease: Lease) -> Lease:

@@ -1,5 +1,6 @@
 """Exposure files: a row is what was shown, and nothing is kept of an erased user."""
 
+import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -105,14 +106,20 @@ def test_erasure_and_retention_are_those_of_events(tmp_path: Path) -> None:
 
 
 def test_nothing_half_written_is_left(tmp_path: Path) -> None:
-    """What a killed writer leaves may name users who are erased since."""
+    """What a killed writer leaves may name users who are erased since; what was written just now is a living one's."""
     files = EventFiles(tmp_path)
     files.add([LoggedEvent("e", "u", "a", "click", 5.25, None, None, NOON)], "1")
     files.add_exposures([exposed("u", NOON)], "1")
     folders = ["", "day=2026-01-01", "exposures/experiment=blend/day=2026-01-01"]
     for folder, name in zip(folders, ("9.jsonl", "9.jsonl", "9.parquet"), strict=True):
-        (tmp_path / folder / f".writing-{name}").write_text("half")
+        (left := tmp_path / folder / f".writing-{name}").write_text("half")
+        os.utime(left, (NOON, NOON))
+        (tmp_path / folder / f".writing-living-{name}").write_text("half")
     assert (files.tidy(), files.tidy()) == (3, 0)
+    living = list(tmp_path.rglob(".writing-living-*"))
+    assert len(living) == 3
+    for path in living:
+        path.unlink()
     assert (logged_items(tmp_path), rows(tmp_path)) == (["ua"], ["u"])
 
 

@@ -95,7 +95,7 @@ def test_no_exposure_of_a_delivered_answer_is_lost(
         kill(workers)
         service.process.communicate()
         delivered |= asking.delivered
-        asyncio.run(lease_over(store))
+        asyncio.run(lease_over(store, log))
     assert len(delivered) > 300
     assert {variant for _, variant in delivered.values()} == {"control", "treatment"}
     asyncio.run(written(store, log))
@@ -134,8 +134,10 @@ async def begun_anew(url: str) -> None:
     await store.close()
 
 
-async def lease_over(url: str) -> None:
-    """As if 20 seconds had passed: the lease of the killed writer has run out."""
+async def lease_over(url: str, log: Path) -> None:
+    """As if a minute had passed: the lease of the killed writer has run out, what it left half written is old."""
+    for path in log.rglob(".writing-*"):
+        os.utime(path, (0, 0))
     store = open_store(url, timeout=5)
     lease = SharedDocument(store, "event-log-writer", Lease())
     await lease.change(lambda held: Lease(version=held.version + 1))
