@@ -5,7 +5,7 @@
 import hashlib
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import duckdb
 import orjson
 
 from service.event_log.aside import aside, left_behind, replacing
+from service.event_log.damaged import Damaged, owe, owed, owing, settled
 from service.event_log.entries import Erasure, LoggedEvent
 from service.experiments.exposures import EXPOSURES, ROWS
 
@@ -45,6 +46,7 @@ class EventFiles:
         """Created if it is not there. `check`, just before a file changes, may raise: then it does not."""
         self._directory = directory
         self._check = check
+        self._damaged = Damaged()
         directory.mkdir(parents=True, exist_ok=True)
 
     def checked(self, check: Callable[[], None]) -> "EventFiles":
@@ -85,22 +87,19 @@ class EventFiles:
             lines.unlink(missing_ok=True)
 
     def erase(self, erasures: Sequence[Erasure]) -> int:
-        """Rewrite the files that hold anything of these users -> how many."""
-        until = {one.user_id: one.received for one in sorted(erasures, key=lambda one: one.received)}
-        files = self._files()
-        if not until or not files:
-            return 0
-        with duckdb.connect() as connection:
-            _make_erased(connection, until)
-            touched = connection.execute(
-                "SELECT DISTINCT filename "
-                "FROM read_parquet(?, filename = true, hive_partitioning = false, union_by_name = true) "
-                "WHERE is_erased(user_id, received)",
-                [[str(file) for file in files]],
-            ).fetchall()
-            for (name,) in touched:
-                self._without_erased(connection, Path(name))
-        return len(touched)
+        """Rewrite the files that hold anything of these users -> how many. One that cannot be read is owed it."""
+        rewritten, unread = self._without_erased(self._files(), erasures)
+        for file in unread:
+            owe(file, erasures)
+        return rewritten
+
+    def settle(self) -> int:
+        """Erase what files are owed that can be read now -> how many files."""
+        waiting = [file for day in self._days() for file in owing(day) if file.exists()]
+        mended = [file for file in waiting if not self._without_erased([file], owed(file))[1]]
+        for file in mended:
+            settled(file)
+        return len(mended)
 
     def tidy(self) -> int:
         """Remove what writers that were killed left half written -> how many files."""
@@ -112,8 +111,7 @@ class EventFiles:
     def keep(self, days: int, today: date) -> list[str]:
         """Remove what was received more than `days` days before today -> the days that are gone."""
         oldest = today - timedelta(days=days)
-        found = sorted(path for pattern in DAYS for path in self._directory.glob(pattern))
-        gone = [path for path in found if path.name < f"day={oldest.isoformat()}"]
+        gone = [path for path in self._days() if path.name < f"day={oldest.isoformat()}"]
         for path in gone:
             shutil.rmtree(path)
         return [str(path.relative_to(self._directory)) for path in gone]
@@ -123,19 +121,45 @@ class EventFiles:
 
         What was written twice is there once then; so a writer that was killed here can begin again.
         """
-        days = sorted(path for pattern in DAYS for path in self._directory.glob(pattern))
-        for day in (path for path in days if path.name < f"day={today.isoformat()}"):
-            if len(files := _small(day)) > 1:
-                digest = hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()
-                rows = "SELECT DISTINCT * FROM read_parquet($1, hive_partitioning = false, union_by_name = true)"
-                with duckdb.connect(config={"threads": 1}) as connection:
-                    names = [str(file) for file in files]
-                    merged = day / f"merged-{digest[:16]}.parquet"
-                    _copy(connection, f"{rows} ORDER BY received", [names], merged, self._check)
-                for file in files:
-                    file.unlink()
-                return len(files)
+        for day in (path for path in self._days() if path.name < f"day={today.isoformat()}"):
+            left_alone = owing(day)
+            sound = (file for file in sorted(day.glob("[!.]*.parquet")) if file not in self._damaged)
+            if merged := self._merged(day, _small(file for file in sound if file not in left_alone)):
+                return merged
         return 0
+
+    def _merged(self, day: Path, files: list[Path]) -> int:
+        if len(files) < 2:
+            return 0
+        digest = hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()
+        rows = "SELECT DISTINCT * FROM read_parquet($1, hive_partitioning = false, union_by_name = true)"
+        try:
+            with duckdb.connect(config={"threads": 1}) as connection:
+                names = [str(file) for file in files]
+                merged = day / f"merged-{digest[:16]}.parquet"
+                _copy(connection, f"{rows} ORDER BY received", [names], merged, self._check)
+        except duckdb.Error:
+            sound = [file for file in files if self._is_sound(file)]
+            if len(sound) == len(files):  # it was the disk, or memory
+                raise
+            return self._merged(day, sound)
+        for file in files:
+            file.unlink()
+        return len(files)
+
+    def _is_sound(self, file: Path) -> bool:
+        """Read as a whole."""
+        try:
+            rows = "SELECT max(hash(one)) FROM read_parquet($1, hive_partitioning = false) AS one"
+            with duckdb.connect(config={"threads": 1}) as connection:
+                connection.execute(rows, [str(file)])
+        except duckdb.Error as error:
+            self._damaged.add(file, error)
+            return False
+        return True
+
+    def _days(self) -> list[Path]:
+        return sorted(path for pattern in DAYS for path in self._directory.glob(pattern))
 
     def _files(self) -> list[Path]:
         return sorted(path for pattern in DAYS for path in self._directory.glob(f"{pattern}/[!.]*.parquet"))
@@ -152,9 +176,44 @@ class EventFiles:
         finally:
             lines.unlink(missing_ok=True)
 
-    def _without_erased(self, connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-        kept = "FROM read_parquet($1, hive_partitioning = false) WHERE NOT is_erased(user_id, received)"
-        _copy(connection, kept, [str(file)], file, self._check)
+    def _without_erased(self, files: list[Path], erasures: Sequence[Erasure]) -> tuple[int, list[Path]]:
+        """Rewrite those that hold anything of these users -> how many, and which could not be read."""
+        until = {one.user_id: one.received for one in sorted(erasures, key=lambda one: one.received)}
+        if not until or not files:
+            return 0, []
+        unread: list[Path] = []
+        with duckdb.connect() as connection:
+            _make_erased(connection, until)
+            touched = self._holding_erased(connection, files, unread)
+            kept = "FROM read_parquet($1, hive_partitioning = false) WHERE NOT is_erased(user_id, received)"
+            for file in touched:
+                try:
+                    _copy(connection, kept, [str(file)], file, self._check)
+                except duckdb.Error:
+                    if self._is_sound(file):  # it was the disk, or memory
+                        raise
+                    unread.append(file)
+        return len([file for file in touched if file not in unread]), unread
+
+    def _holding_erased(
+        self, connection: duckdb.DuckDBPyConnection, files: list[Path], unread: list[Path]
+    ) -> list[Path]:
+        """Those that hold anything of the users in the table; where they cannot be read at once, by halves."""
+        query = (
+            "SELECT DISTINCT filename "
+            "FROM read_parquet($1, filename = true, hive_partitioning = false, union_by_name = true) "
+            "WHERE is_erased(user_id, received)"
+        )
+        try:
+            return [Path(name) for (name,) in connection.execute(query, [[str(file) for file in files]]).fetchall()]
+        except duckdb.Error as error:
+            if len(files) > 1:
+                middle = len(files) // 2
+                halves = files[:middle], files[middle:]
+                return [file for half in halves for file in self._holding_erased(connection, half, unread)]
+            self._damaged.add(files[0], error)
+            unread.append(files[0])
+            return []
 
 
 def _make_erased(connection: duckdb.DuckDBPyConnection, until: Mapping[str, float]) -> None:
@@ -166,11 +225,11 @@ def _make_erased(connection: duckdb.DuckDBPyConnection, until: Mapping[str, floa
     connection.executemany("INSERT INTO erased VALUES (?, ?)", list(until.items()))
 
 
-def _small(day: Path) -> list[Path]:
+def _small(files: Iterable[Path]) -> list[Path]:
     """The first of them, no more than can be merged at once."""
     found: list[Path] = []
     size = 0
-    for file in sorted(day.glob("[!.]*.parquet")):
+    for file in files:
         its = file.stat().st_size
         if its < SMALL and len(found) < MERGED and size + its <= MERGED_BYTES:
             found.append(file)

@@ -83,17 +83,25 @@ class LogWriter:
         if time.monotonic() > self._tidied + LEFT_SECONDS:
             await self._while_held(self._files.tidy)  # erased users may be in it
             self._tidied = time.monotonic()
+        if self._days is not None:
+            await self._keep(self._days)
         while waiting > 0 and await self._held() and (entries := await self._next()):
             written += await self._while_held(self._move, entries)
             await self._store.drop_logged([entry.entry_id for entry in entries])
             waiting -= len(entries)  # what comes meanwhile waits, or under load a small file would follow another
         BUFFERED.set(await self._store.logged_bytes())
-        today = datetime.now(UTC).date()
-        await self._while_held(self._files.merge, today)
-        if self._days is not None:
-            for day in await self._while_held(self._files.keep, self._days, today):
-                log.info("event log: %s is older than %d days and gone", day, self._days)
+        if settled := await self._while_held(self._files.settle):
+            log.info("event log: %d files can be read again, and hold nothing of erased users any more", settled)
+        await self._while_held(self._files.merge, datetime.now(UTC).date())
         return written
+
+    async def _keep(self, days: int) -> None:
+        """Before all else, so that a full disk has room again; but what cannot be removed keeps nobody from writing."""
+        try:
+            for day in await self._while_held(self._files.keep, days, datetime.now(UTC).date()):
+                log.info("event log: %s is older than %d days and gone", day, days)
+        except OSError as error:
+            log.error("event log: days older than %d days cannot be removed: %s", days, error)
 
     async def _next(self) -> list[LogEntry]:
         """The oldest entries, so many that they fit into memory."""
@@ -112,9 +120,12 @@ class LogWriter:
         """Write what is there and let another take over at once."""
         try:
             await self.write()
-            await self._lease.change(lambda held: self._given_up(held))
-        except (StoreUnavailableError, ConflictError, OSError) as error:
+        except Exception as error:  # as in `run`
             log.warning("the event log could not be written to its end: %s", error)
+        try:
+            await self._lease.change(self._given_up)
+        except (StoreUnavailableError, ConflictError) as error:
+            log.warning("another writer of the event log has to wait for this one's lease to run out: %s", error)
 
     def _move(self, entries: list[LogEntry]) -> int:
         """Entries in their order: an erasure takes what was received before it, in this batch and in the files."""

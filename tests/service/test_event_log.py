@@ -1,6 +1,7 @@
 """From accepted events to Parquet files that training reads: nothing lost, nothing kept of an erased user."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable
 from datetime import date
@@ -182,6 +183,65 @@ async def test_a_full_disk_loses_nothing(
     monkeypatch.setattr(event_files, "_copy", copy)
     await writer.close()
     assert rows(tmp_path / "log") == ["diska"]
+
+
+async def test_a_damaged_file_does_not_wedge_the_writer(store: SequenceStore, tmp_path: Path) -> None:
+    """Days go, users are erased, what was written is dropped and is there once, and the lease is given up."""
+    files = EventFiles(tmp_path)
+    now = time.time()
+    for days_ago, name in ((5, "old"), (5, "older"), (1, "1"), (1, "2"), (1, "3")):
+        files.add([event("u", name, now - days_ago * DAY)], name)
+    for damaged in (*tmp_path.glob("*/old.parquet"), *tmp_path.glob("*/2.parquet")):
+        damaged.write_bytes(damaged.read_bytes()[:-20])
+    writer = LogWriter(store, files, seconds=1, days=3)
+    await store.append([], encoded([event("v", "a", now)]))
+    await store.erase("u", encoded([Erasure("u", now)]))
+    assert await writer.write() == 1
+    assert await store.logged_count() == 0
+    await writer.close()
+    assert (await writer._lease.poll()).holder == ""
+    [left] = tmp_path.glob("*/2.parquet")
+    assert len(list(tmp_path.glob("day=*"))) == 2
+    left.rename(left.with_name("2.parquet.damaged"))
+    assert rows(tmp_path) == ["va"]
+
+
+async def test_old_days_make_room_on_a_full_disk(
+    store: SequenceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = EventFiles(tmp_path)
+    files.add([event("u", "old")], "1")
+    writer = LogWriter(store, files, seconds=1, days=3)
+    await store.append([], encoded([event("u", "new", time.time())]))
+
+    def full(*_: object) -> Path:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(event_files, "_copy", full)
+        with pytest.raises(OSError, match="No space left"):
+            await writer.write()
+    assert list(tmp_path.glob("day=2026-01-01")) == []
+    with monkeypatch.context() as failing:
+        failing.setattr(shutil, "rmtree", full)
+        files.add([event("u", "old")], "1")
+        assert await writer.write() == 1, "what cannot be removed is written beside"
+    await writer.close()
+    assert rows(tmp_path) == ["unew"]
+
+
+async def test_a_writer_that_cannot_write_gives_its_lease_up(
+    store: SequenceStore, writer: LogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it was: another need not wait."""
+
+    def broken(_: date) -> int:
+        raise duckdb.InvalidInputException("not to be read")
+
+    monkeypatch.setattr(writer._files, "merge", broken)
+    await store.append([], encoded([event("u", "a")]))
+    await writer.close()
+    assert (await writer._lease.poll()).holder == ""
 
 
 async def test_events_are_refused_while_the_writer_is_too_far_behind(store: SequenceStore) -> None:

@@ -123,6 +123,52 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
     assert (logged_items(tmp_path), rows(tmp_path)) == (["ua"], ["u"])
 
 
+def cut_off(file: Path) -> bytes:
+    """As a bad sector or a copy that was not finished leaves it -> as it was."""
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-20])
+    return whole
+
+
+def test_a_file_that_cannot_be_read_is_left_alone_and_owed_what_is_erased(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing else waits for it; once there is a sound one in its place, the erasures since are made up for."""
+    files = EventFiles(tmp_path)
+    for number in range(5):
+        [file] = files.add([LoggedEvent(f"e{number}", "u", f"{number}", "click", 5.25, None, None, NOON)], f"{number}")
+        files.add_exposures([exposed("u", NOON), exposed("v", NOON + number)], f"{number}")
+    shown = tmp_path / "exposures/experiment=blend/day=2026-01-01/2.parquet"
+    sound = {damaged: cut_off(damaged) for damaged in (file, shown)}
+    assert files.erase([Erasure("u", NOON)]) == 8
+    assert files.erase([Erasure("v", NOON)]) == 1
+    assert (files.settle(), files.merge(date(2026, 1, 2)), files.merge(date(2026, 1, 2))) == (0, 4, 4)
+    assert [path.stat().st_size for path in sound] == [len(content) - 20 for content in sound.values()]
+    assert caplog.text.count("day=2026-01-01/4.parquet cannot be read and is left alone") == 1, "not at every look"
+    assert caplog.text.count("experiment=blend/day=2026-01-01/2.parquet cannot be read and is left alone") == 1
+    for damaged, content in sound.items():
+        damaged.write_bytes(content)
+    assert EventFiles(tmp_path).merge(date(2026, 1, 2)) == 0, "what is owed something keeps its name"
+    assert (EventFiles(tmp_path).settle(), files.settle()) == (2, 0)
+    assert (logged_items(tmp_path), rows(tmp_path, "received - 1767268800")) == ([], [1, 2, 3, 4])
+    assert list(tmp_path.rglob(".*")) == []
+    assert files.merge(date(2026, 1, 2)) == 2, "it is like any other"
+
+
+def test_what_is_damaged_within_is_found_by_merging(tmp_path: Path) -> None:
+    """Its end says what it holds, and is sound; the pages are not."""
+    files = EventFiles(tmp_path)
+    for number in range(3):
+        events = [LoggedEvent(f"{number}-{at}", "u", "a", "click", at, None, None, NOON) for at in range(5000)]
+        [file] = files.add(events, f"{number}")
+    content = file.read_bytes()
+    file.write_bytes(content[:1000] + bytes(1000) + content[2000:])
+    assert [files.merge(date(2026, 1, 2)) for _ in range(2)] == [2, 0]
+    assert len(list(tmp_path.glob("*/*.parquet"))) == 2
+    assert files.erase([Erasure("u", NOON)]) == 1
+    assert files.keep(2, date(2026, 1, 4)) == ["day=2026-01-01"]
+
+
 async def test_what_was_shown_is_no_interaction(tmp_path: Path, opened: OpenStore) -> None:
     """Training and `intently-serve load` read the events beside it."""
     files = EventFiles(tmp_path / "log")
