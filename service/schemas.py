@@ -112,9 +112,7 @@ class Event(_Request):
     type: str = Field(default="click", min_length=1, max_length=64)
     timestamp: Number | str = Field(description="Unix seconds, or RFC 3339 with an offset")
     event_id: Identifier | None = Field(default=None, description="makes a repeated delivery harmless")
-    value: Number | None = Field(
-        default=None, ge=-1e12, le=1e12, description="price of a conversion, seconds of a view"
-    )
+    value: Number | None = Field(default=None, ge=-1e12, le=1e12, description="a conversion's price, a view's seconds")
     recommendation_id: Identifier | None = None
 
 
