@@ -64,6 +64,7 @@ def prepare_command(
     """
     from training.interactions import PrepareOptions, prepare
     from training.log_readers import Columns, checked_format
+    from training.prepared import REJECTS
 
     try:
         options = PrepareOptions(
@@ -90,6 +91,8 @@ def prepare_command(
         f"{counts['rows_read']:,} rows read: {counts['rejected']:,} rejected, {counts['duplicates']:,} duplicates, "
         f"{counts['core_dropped']:,} outside the {core}-core"
     )
+    if counts["items_rejected"]:
+        typer.echo(f"{counts['items_rejected']:,} rows of {items} rejected: see {out / REJECTS}")
     typer.echo(f"wrote {out}")
 
 

@@ -15,7 +15,7 @@ from ibis.expr.types import Table
 
 from training import relations
 from training.engines import Engine, Tables, tables_of
-from training.items_file import describe_items, write_items
+from training.items_file import describe_items, rejected_items, write_items
 from training.log_readers import Columns, LogFormat, detect_format, forget_log, log_files, read_log
 from training.prepared import FORMAT_VERSION, ITEMS, MANIFEST, REJECTS, SEQUENCES, VOCABULARY, Holdout
 from training.sequence_file import INTERACTIONS_AT_ONCE, USERS_AT_ONCE, write_sequences
@@ -107,6 +107,7 @@ def _prepare(
         if options.holdout == "rest":
             write_two_parts(connection, work)
         counts |= dropped | {"items_described": write_items(connection, work / ITEMS)}
+        counts |= {"items_rejected": rejected_items(connection)}
         _write_rejects(connection, work / REJECTS)
         counts |= _sizes(connection, work)
     database.unlink()
