@@ -1,13 +1,15 @@
 """A new bundle takes the place of the served one, unless it ranks worse: the gate of an unattended training."""
 
+import os
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from service.bundle.files import Bundle, BundleError, check_files, find_bundles, open_bundle, sync
+from service.bundle.files import MANIFEST, Bundle, BundleError, check_files, find_bundles, open_bundle, sync
 from training.baselines import popularity
 from training.bundle_evaluation import open_for, split_for, top_rows_of_bundle
 from training.metrics import Floats, ndcg, ranks
@@ -114,15 +116,39 @@ def _in_words(gain: Comparison) -> str:
 def _copied(bundle: Path, into: Path) -> Path:
     """Whole or not at all, and from then on the newest."""
     target = into / bundle.resolve().name
-    if target.exists():  # the same content has the same id: nothing to do
+    if _is_sound(target):  # the same content has the same id: only its place in the order is new
+        _make_newest(target / MANIFEST, into)
         return target
-    aside = into / STAGING / target.name
-    shutil.rmtree(aside, ignore_errors=True)  # of a job that was killed
+    aside, damaged = into / STAGING / target.name, into / STAGING / f"{target.name}.damaged"
+    for left in (aside, damaged):  # by a job that was killed
+        shutil.rmtree(left, ignore_errors=True)
     aside.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(bundle, aside, copy_function=shutil.copyfile)
     check_files(aside)
+    _make_newest(aside / MANIFEST, into)
     for path in (*aside.iterdir(), aside):
         sync(path)
+    if os.path.lexists(target):  # no service takes it; a directory can only be renamed to where none is
+        target.rename(damaged)
     aside.rename(target)
     sync(into)
+    shutil.rmtree(damaged, ignore_errors=True)
     return target
+
+
+def _is_sound(target: Path) -> bool:
+    """Whether it is there and a service would take it."""
+    try:
+        open_bundle(target)
+    except BundleError:
+        return False
+    return True
+
+
+def _make_newest(manifest: Path, into: Path) -> None:
+    """As find_bundles orders: by the time that the manifest was written, even beside one from a clock ahead of ours."""
+    others = [path / MANIFEST for path in find_bundles(into)]
+    latest = max((path.stat().st_mtime_ns for path in others if path != manifest), default=0)
+    now = max(time.time_ns(), latest + 1)
+    os.utime(manifest, ns=(now, now))
+    sync(manifest)

@@ -1,7 +1,9 @@
 """The gate before a bundle is served: what passes, what does not, and that bundles of other data are judged fairly."""
 
+import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +60,40 @@ def test_a_step_back_is_refused_beyond_what_may_be_lost(
     assert find_bundles(tmp_path) == [served]
     promoted = promote(bundle, prepared, tmp_path, largest_loss=loss + 0.001)
     assert find_bundles(tmp_path) == [promoted.path, served], "the newest is what services take"
+
+
+def test_what_is_promoted_again_is_the_newest_again(bundle: Path, better: Path, prepared: Path, tmp_path: Path) -> None:
+    """Its files stay as they are; a bundle that a clock ahead of ours wrote is no obstacle."""
+    for one in (bundle, better):
+        promote(one, prepared, tmp_path, largest_loss=1)
+    ahead = time.time_ns() + 3_600_000_000_000
+    os.utime(tmp_path / better.name / "manifest.json", ns=(ahead, ahead))
+    before = (tmp_path / bundle.name / "encoder.onnx").stat()
+    for name, other in ((bundle, better), (better, bundle), (bundle, better)):
+        promoted = promote(name, prepared, tmp_path, largest_loss=1).path
+        assert find_bundles(tmp_path) == [promoted, tmp_path / other.name]
+        check_files(promoted)
+    after = (tmp_path / bundle.name / "encoder.onnx").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    promoted = promote(tmp_path / better.name, prepared, tmp_path, largest_loss=1).path
+    assert find_bundles(tmp_path) == [promoted, tmp_path / bundle.name], "from where it lies"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "no manifest"])
+def test_what_lies_damaged_where_it_is_served_is_replaced(
+    bundle: Path, prepared: Path, tmp_path: Path, damage: str
+) -> None:
+    target = promote(bundle, prepared, tmp_path).path
+    if damage == "truncated":
+        os.truncate(target / "encoder.onnx", 10)
+    elif damage == "foreign":
+        (target / "notes.txt").write_text("?")
+    else:
+        (target / "manifest.json").unlink()
+    assert promote(bundle, prepared, tmp_path).path == target
+    assert open_bundle(target).bundle_id == bundle.name
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".promoting", target.name]
+    assert list((tmp_path / ".promoting").iterdir()) == []
 
 
 def test_a_damaged_bundle_is_no_rival(bundle: Path, prepared: Path, tmp_path: Path) -> None:
