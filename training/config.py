@@ -31,7 +31,11 @@ class LoopOptions(BaseModel):
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     max_epochs: int = Field(default=200, ge=1)
-    patience: int = Field(default=10, ge=1, description="epochs without a better validation NDCG@20 before stopping")
+    patience: int = Field(
+        default=10,
+        ge=1,
+        description="epochs without a better validation NDCG@20 before stopping, asked at each validation",
+    )
     item_start: Literal["random", "cooccurrence"] = Field(
         default="random", description="item vectors before the first epoch: N(0, .02), or factors of the co-occurrence"
     )

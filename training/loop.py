@@ -143,7 +143,9 @@ class Trainer:
         return metrics
 
     def _exhausted(self, progress: checkpoint.Progress) -> bool:
-        return progress.epoch - progress.best_epoch >= self.options.patience
+        """Asked after validations alone: epochs that nobody looked at are not known to be no better."""
+        looked_at = progress.epoch % self.options.evaluate_every == 0
+        return looked_at and progress.epoch - progress.best_epoch >= self.options.patience
 
     def _resumed(self, optimizer: Optimizer) -> checkpoint.Progress:
         return checkpoint.load(self._checkpoint, self.method, optimizer, self.key)

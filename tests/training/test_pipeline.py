@@ -4,19 +4,25 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 
 import pytest
+import torch
 
-from models.methods import build
+from models.methods import Batch, IntentMethod, build
 from service.bundle.files import newest_bundle, open_bundle
 from tests.training.conftest import CONFIG
+from training.batches import TrainingBatches
 from training.bundle_evaluation import compare_bundles, evaluate_baseline, evaluate_bundle
 from training.config import BUILT_IN, ConfigError, TrainingConfig
 from training.curves import described_run, draw_curves
-from training.loop import Outcome
-from training.pipeline import choose_device, run_training
+from training.distributed import Ranks
+from training.loop import Outcome, Trainer
+from training.pipeline import build_trainer, choose_device, run_training
+from training.prepared import load_prepared
 from training.run_log import append_line, read_lines
 
 YAML = CONFIG.model_dump_json()  # JSON is YAML
@@ -99,6 +105,62 @@ def test_killed_and_resumed_it_ends_where_it_would_have(bundle: Path, prepared: 
     assert [entry["epoch"] for entry in read_lines(log)] == [1, 2, 3, 4, 5, 6]
     draw_curves(log, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 5000
+
+
+def scripted(prepared: Path, work: Path, scores: dict[int, float], **options: int) -> Trainer:
+    """Trains as ever, but its validations find these scores, by their number."""
+    loop = CONFIG.training.model_copy(update=options)
+    config = CONFIG.model_copy(update={"method": "sasrec", "training": loop})
+    trainer = build_trainer(config, load_prepared(prepared), work, torch.device("cpu"), Ranks())
+
+    def validate(_: IntentMethod) -> dict[str, float]:
+        return {"NDCG@20": scores[len(read_lines(work / "log.jsonl")) + 1]}
+
+    return replace(trainer, validate=validate)
+
+
+@pytest.mark.parametrize(
+    ("every", "patience", "scores", "epochs", "best"),
+    [
+        (1, 2, {1: 0.1, 2: 0.3, 3: 0.2, 4: 0.3}, 4, 2),
+        (3, 2, {3: 0.1, 6: 0.2, 9: 0.2}, 9, 6),  # more epochs between validations than patience
+        (3, 4, {3: 0.1, 6: 0.1, 9: 0.1}, 9, 3),  # 6 is within patience, 7 is not looked at
+        (8, 1, {8: 0.1, 10: 0.2}, 10, 10),
+        (20, 1, {10: 0.1}, 10, 10),  # the last is looked at
+    ],
+)
+def test_patience_ends_after_a_validation_that_was_no_better(
+    prepared: Path, tmp_path: Path, every: int, patience: int, scores: dict[int, float], epochs: int, best: int
+) -> None:
+    """What is published was selected; stopped in the middle and resumed, it ends at the same epoch with the same."""
+    options = {"evaluate_every": every, "patience": patience, "max_epochs": 10}
+    whole = scripted(prepared, tmp_path / "whole", scores, **options)
+    parts = scripted(prepared, tmp_path / "parts", scores, **options)
+    outcome = whole.run(resume=False)
+    assert (outcome.epochs, outcome.best_epoch, outcome.best_score) == (epochs, best, scores[best])
+    stopped = 2 if every > 2 else every
+    with pytest.raises(KeyboardInterrupt):
+        replace(parts, batches=_Ends(parts.batches, after=stopped)).run(resume=False)
+    resumed = scripted(prepared, tmp_path / "parts", scores, **options)
+    assert resumed.run(resume=True).epochs == epochs
+    for name, value in whole.method.state_dict().items():
+        assert torch.equal(value, resumed.method.state_dict()[name]), name
+
+
+class _Ends:
+    """Batches of so many epochs, then the power goes."""
+
+    def __init__(self, batches: TrainingBatches, *, after: int) -> None:
+        self._batches, self._left = batches, after
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def epoch(self, seed: int) -> Iterator[Batch]:
+        if self._left == 0:
+            raise KeyboardInterrupt
+        self._left -= 1
+        return self._batches.epoch(seed)
 
 
 def test_another_configuration_cannot_be_resumed(prepared: Path, tmp_path: Path) -> None:
