@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 
 from models.encoder import EncoderOptions
 from models.methods.base import METHODS, NextItemLoss, Objective
@@ -74,6 +75,12 @@ class TrainingConfig(BaseModel):
     training: LoopOptions = LoopOptions()
     intent_gate: IntentGate = IntentGate()
 
+    @field_validator("options")
+    @classmethod
+    def _options_are_of_their_types(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        method = METHODS.get(info.data.get("method", ""))
+        return options if method is None else typed_options(options, method.Options)
+
     @property
     def objective(self) -> Objective:
         """What the method learns beside its intents."""
@@ -95,6 +102,27 @@ class TrainingConfig(BaseModel):
         return load_config(cls, source, BUILT_IN, dataset=dataset, settings=settings)
 
 
+def typed_options(options: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
+    """The options of a dataclass, a text such as YAML's 1e-2 as the number that is wanted. Raises ValueError.
+
+    Values of the right type stay as they are written, and names that the dataclass lacks are not its matter.
+    """
+    wanted = get_type_hints(kind)
+    return {name: _typed(name, value, wanted[name]) if name in wanted else value for name, value in options.items()}
+
+
+def _typed(name: str, value: Any, wanted: Any) -> Any:
+    try:
+        found = TypeAdapter(wanted).validate_python(value)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {error.errors()[0]['msg']}, got {value!r}") from error
+    return value if _as_json(found) == value else found
+
+
+def _as_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def load_config(
     model: type[Config], source: str, built_in: Path, *, dataset: str | None = None, settings: Sequence[str] = ()
 ) -> Config:
@@ -112,8 +140,17 @@ def load_config(
         for setting in settings:
             content = _merged(content, _nested(setting))
         return model.model_validate(content)
-    except (ValidationError, yaml.YAMLError) as error:
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {'; '.join(map(_in_words, error.errors()))}") from error
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _in_words(error: ErrorDetails) -> str:
+    """Where, what was wanted, and what was found."""
+    where = ".".join(str(part) for part in error["loc"])
+    found = "" if error["type"] == "value_error" or isinstance(error["input"], dict) else f", got {error['input']!r}"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}{found}"
 
 
 def _merged(below: Any, above: Any) -> Any:

@@ -16,7 +16,7 @@ TOLERANCE = 1e-4
 PARITY_BATCHES = (1, 2, 7)
 
 
-class ParityError(RuntimeError):
+class ParityError(ValueError):
     """The exported encoder disagrees with the method it was exported from."""
 
 

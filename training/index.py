@@ -19,7 +19,7 @@ POINTS_PER_LIST = 64  # that K-means sees
 AT_ONCE = 64  # queries compared with every vector
 
 
-class RecallError(RuntimeError):
+class RecallError(ValueError):
     """The item index misses too many of the true nearest items."""
 
 

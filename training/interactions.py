@@ -15,7 +15,7 @@ from ibis.expr.types import Table
 
 from training import relations
 from training.engines import Engine, Tables, tables_of
-from training.items_file import describe_items, rejected_items, write_items
+from training.items_file import describe_items, readable, rejected_items, write_items
 from training.log_readers import Columns, LogFormat, detect_format, forget_log, log_files, read_log
 from training.prepared import FORMAT_VERSION, ITEMS, MANIFEST, REJECTS, SEQUENCES, VOCABULARY, Holdout
 from training.sequence_file import INTERACTIONS_AT_ONCE, USERS_AT_ONCE, write_sequences
@@ -80,6 +80,8 @@ def prepare(
             shutil.rmtree(out)
         work.chmod(0o755)
         work.rename(out)
+    except duckdb.OutOfMemoryException as error:
+        raise ValueError(f"--memory-limit {options.memory_limit} is too little for {log.name}; give more") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return manifest
@@ -90,13 +92,12 @@ def _prepare(
 ) -> dict[str, Any]:
     database = work / "scratch.duckdb"
     with duckdb.connect(str(database)) as connection, tables_of(engine, connection, work) as tables:
-        connection.execute(f"SET memory_limit = '{options.memory_limit}'")
-        connection.execute(f"SET temp_directory = '{work / 'spill'}'")
-        connection.execute("SET TimeZone = 'UTC'")
-        log_format = detect_format(log) if options.format == "auto" else options.format
+        _set_up(connection, options.memory_limit, work / "spill")
+        log_format = _detected(log) if options.format == "auto" else options.format
         if options.holdout == "temporal" and log_format not in TIMED_FORMATS:
             raise ValueError(f"a temporal holdout needs timestamps: a log as CSV or Parquet, got {log.name}")
-        read_log(connection, log, log_format, options.columns)
+        with readable(log, log_format):
+            read_log(connection, log, log_format, options.columns)
         interactions, counts = _check(connection, tables, options, has_time=log_format in TIMED_FORMATS)
         forget_log(connection)
         _refuse_bad_log(connection, counts, options, out)
@@ -114,6 +115,25 @@ def _prepare(
     for folder in ("spill", "spark"):
         shutil.rmtree(work / folder, ignore_errors=True)
     return _manifest(log, out, items, options, counts)
+
+
+def _set_up(connection: duckdb.DuckDBPyConnection, memory_limit: str, spill: Path) -> None:
+    try:
+        connection.execute("SET memory_limit = ?", [memory_limit])
+    except duckdb.ParserException as error:
+        raise ValueError(f"--memory-limit must be a size such as 4GB, got {memory_limit!r}") from error
+    connection.execute("SET temp_directory = ?", [str(spill)])
+    connection.execute("SET TimeZone = 'UTC'")
+
+
+def _detected(log: Path) -> LogFormat:
+    """By the suffix before that of gzip, or by the text."""
+    if log.suffix == ".gz" and Path(log.stem).suffix in (".csv", ".tsv"):
+        return "csv"
+    try:
+        return detect_format(log)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{log.name} is no text in UTF-8, and its suffix tells no format; give --format") from error
 
 
 def _manifest(

@@ -57,7 +57,8 @@ def readable(path: Path, what: str) -> Iterator[None]:
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
-        raise ValueError(f"{path.name} cannot be read as {what}: {str(error).splitlines()[0]}") from error
+        said = " ".join([line for line in str(error).splitlines() if line.strip()][:2])  # then comes advice on DuckDB
+        raise ValueError(f"{path.name} cannot be read as {what}: {said}") from error
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, items: Path) -> None:

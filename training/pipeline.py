@@ -91,13 +91,16 @@ def run_training(
     """
     target = choose_device(device)
     dataset = load_prepared(data)
-    labels = true_labels(truth, dataset) if truth else None  # before hours of training, not after
+    for name in SPLITS:
+        held_out(dataset, name)  # what would be refused is refused before hours of training, not after
+    labels = true_labels(truth, dataset) if truth else None
     with joined(target) as ranks:
         trainer = build_trainer(config, dataset, work, target, ranks)
         outcome = trainer.run(resume=resume)
     if not ranks.first:
         return None
     draw_curves(work / "log.jsonl", work / "curves.svg")
+    _check_finite(trainer.method, outcome)
     placed = 0
     if config.new_items == "neighbours":
         from training.new_items import place_new_items  # scikit-learn takes seconds to import
@@ -112,6 +115,14 @@ def run_training(
     published = publish(trainer.method, config, dataset, trainer.training, metrics, run, out, labels)
     curve = validation_curve(work / "log.jsonl", config.training.select_by)
     return Run(published, outcome, metrics, dataset.name, dataset.holdout, curve, placed)
+
+
+def _check_finite(method: IntentMethod, outcome: Outcome) -> None:
+    if not all(bool(value.isfinite().all()) for value in method.parameters()):
+        raise ValueError(
+            f"training diverged: after epoch {outcome.best_epoch} the model is no longer finite; "
+            "try a smaller training.learning_rate"
+        )
 
 
 def build_trainer(

@@ -84,7 +84,7 @@ def training_sequences(data: PreparedDataset) -> Sequences:
 
 
 def held_out(data: PreparedDataset, name: SplitName) -> Split:
-    """The users of a split, each with the item to find and all items before it."""
+    """The users of a split, each with the item to find and all items before it. Raises ValueError for no users."""
     lengths = np.diff(data.offsets)
     if data.before_cut is None:
         users, targets = np.flatnonzero(lengths >= SHORTEST_EVALUATED), lengths - (1 if name == "test" else 2)
@@ -92,9 +92,18 @@ def held_out(data: PreparedDataset, name: SplitName) -> Split:
         users, targets = np.flatnonzero((lengths > data.before_cut) & (lengths >= 2)), lengths - 1
     else:
         users, targets = np.flatnonzero(data.before_cut >= 2), data.before_cut - 1
+    if not len(users):
+        lacking = _lacking(data, name)
+        raise ValueError(f"{data.name} has no {name} split: {lacking}; a longer log or a smaller --core may help")
     starts, before = data.offsets[users].astype(np.int64), targets[users].astype(np.int64)
     rows = data.rows.astype(np.int64)
     return Split(name, users, Sequences(rows, starts, before), rows[starts + before])
+
+
+def _lacking(data: PreparedDataset, name: SplitName) -> str:
+    if data.before_cut is None:
+        return f"no user has {SHORTEST_EVALUATED} items, to learn from, to validate and to test"
+    return "no user has " + ("two items before the cut" if name == "validation" else "two items, one after the cut")
 
 
 def training_counts(training: Sequences, items: int) -> Integers:

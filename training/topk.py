@@ -13,7 +13,7 @@ TOLERANCE = 1e-4
 DEPTH, QUERIES = 20, 64
 
 
-class RankingError(RuntimeError):
+class RankingError(ValueError):
     """The graph ranks otherwise than the vectors it was made of."""
 
 

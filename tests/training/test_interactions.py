@@ -1,13 +1,17 @@
 """What becomes of a log, row by row."""
 
 import csv
+import gzip
 import os
+import re
 import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from training.cli import app
 from training.interactions import PrepareOptions, prepare
 from training.log_readers import Columns, detect_format
 from training.prepared import FIRST, REST, PreparedDataset, load_prepared
@@ -187,6 +191,37 @@ def test_every_format_gives_the_same_sequences(tmp_path: Path) -> None:
         assert detect_format(tmp_path / f"{name}.txt") == name
         prepare(tmp_path / f"{name}.txt", tmp_path / name, options=PrepareOptions(core=0))
         assert sequences(load_prepared(tmp_path / name)) == wanted, name
+
+
+def test_a_gzipped_csv_is_told_by_its_suffix(tmp_path: Path) -> None:
+    (tmp_path / "log.csv.gz").write_bytes(gzip.compress(b"user_id,item_id,timestamp\nu,a,1\nu,b,2\n"))
+    prepare(tmp_path / "log.csv.gz", tmp_path / "out", options=KEEP_ALL)
+    assert sequences(load_prepared(tmp_path / "out")) == {"u": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "log", "options", "message"),
+    [
+        ("log.parquet", b"not of that format", [], "log.parquet cannot be read as parquet: .*No magic bytes"),
+        ("log.bin", b"\xff\xfe\x00", [], "log.bin is no text in UTF-8, and its suffix tells no format; give --format"),
+        ("log.txt", b"u a b\n", ["--memory-limit", "lots"], "--memory-limit must be a size such as 4GB, got 'lots'"),
+        ("log.txt", b"u a b\n", ["--memory-limit", "1KB"], "--memory-limit 1KB is too little for log.txt; give more"),
+    ],
+)
+def test_what_cannot_be_prepared_is_one_sentence(
+    tmp_path: Path, name: str, log: bytes, options: list[str], message: str
+) -> None:
+    (tmp_path / name).write_bytes(log)
+    done = CliRunner().invoke(app, ["prepare", str(tmp_path / name), "--out", str(tmp_path / "out"), *options])
+    assert done.exit_code == 2
+    [sentence] = done.stderr.splitlines()
+    assert re.match(f"error: {message}", sentence), sentence
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_path_of_a_dataset_may_hold_a_quote(tmp_path: Path) -> None:
+    (tmp_path / "bob's").mkdir()
+    prepared(tmp_path / "bob's", "user_id,item_id,timestamp\nu,a,1\n")
 
 
 def test_event_types_select_rows(tmp_path: Path) -> None:

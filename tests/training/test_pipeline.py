@@ -1,5 +1,7 @@
 """From a prepared dataset to a bundle, and the two evaluations that must agree."""
 
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,18 +13,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from models.methods import Batch, IntentMethod, build
 from service.bundle.files import newest_bundle, open_bundle
 from tests.training.conftest import CONFIG
 from training.batches import TrainingBatches
 from training.bundle_evaluation import compare_bundles, evaluate_baseline, evaluate_bundle
+from training.cli import app
 from training.config import BUILT_IN, ConfigError, TrainingConfig
 from training.curves import described_run, draw_curves
 from training.distributed import Ranks
+from training.interactions import PrepareOptions, prepare
 from training.loop import Outcome, Trainer
 from training.pipeline import build_trainer, choose_device, run_training
-from training.prepared import load_prepared
+from training.prepared import Holdout, load_prepared
+from training.ranker.config import RankerConfig
 from training.run_log import append_line, read_lines
 
 YAML = CONFIG.model_dump_json()  # JSON is YAML
@@ -192,6 +198,79 @@ def test_a_configuration_differs_by_dataset_and_by_setting(tmp_path: Path) -> No
         TrainingConfig.load("sasrec", settings=["options.num_intents"])
     with pytest.raises(ConfigError, match="no_such"):
         TrainingConfig.load("sasrec", settings=["training.no_such=1"])
+
+
+@pytest.mark.parametrize(("written", "meant"), [("1e-2", 0.01), ("'0.5'", 0.5), ("3", 3), ("0.1", 0.1)])
+def test_numbers_of_options_are_read_as_all_others(written: str, meant: float) -> None:
+    """YAML takes 1e-2 for a text."""
+    config = TrainingConfig.load(
+        "iclrec", settings=[f"options.intent_weight={written}", f"training.learning_rate={written}"]
+    )
+    assert config.options["intent_weight"] == config.training.learning_rate == meant
+    ranker = RankerConfig.load("clusters", settings=[f"options.cluster_weight={written}"])
+    assert ranker.model_options().cluster_weight == meant
+
+
+def test_options_of_the_right_type_stay_as_they_are_written() -> None:
+    """They name a run's checkpoint."""
+    options = {"num_intents": [8, 4], "temperature": 1, "augmentations": ["crop"], "mitigate_false_negatives": False}
+    config = TrainingConfig.model_validate({"method": "iclrec", "options": options})
+    assert json.dumps(config.options) == json.dumps(options)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("options.intent_weight=much", "options: intent_weight: Input should be a valid number.*, got 'much'"),
+        ("options.augmentations=[drop]", r"options: augmentations: Input should be 'crop'.*, got \['drop'\]"),
+        ("training.learning_rate=much", "training.learning_rate: Input should be a valid number.*, got 'much'"),
+        ("training.max_epochs=0 ", "training.max_epochs: Input should be greater than or equal to 1, got 0"),
+        ("options.no_such=1", "options of iclrec: .*'no_such'"),
+        (
+            "training.learning_rate=1e30",
+            "training diverged: after epoch 1 the model is no longer finite; try a smaller",
+        ),
+    ],
+)
+def test_a_setting_that_does_not_do_is_one_sentence(prepared: Path, tmp_path: Path, setting: str, message: str) -> None:
+    source = tmp_path / "config.yaml"
+    source.write_text(YAML)
+    [sentence] = refused(source, prepared, tmp_path, "--set", "training.max_epochs=1", "--set", setting)
+    assert re.search(message, sentence), sentence
+
+
+def refused(source: Path, data: Path, folder: Path, *options: str) -> list[str]:
+    """What `run` says when it gives up."""
+    places = ["--data", str(data), "--out", str(folder / "bundles"), "--work", str(folder / "work")]
+    done = CliRunner().invoke(app, ["run", str(source), *places, *options])
+    assert done.exit_code == 2, done.output
+    return [line for line in done.stderr.splitlines() if not line.startswith("epoch ")]
+
+
+def test_an_index_that_finds_too_little_is_refused_in_one_sentence(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.index.WANTED_RECALL", 1.5)
+    source = tmp_path / "config.yaml"
+    source.write_text(YAML)
+    found = refused(source, prepared, tmp_path, "--set", "training.max_epochs=1")
+    assert found == ["error: the item index finds 1.000 of the true top 20, wanted 1.5"]
+
+
+@pytest.mark.parametrize(
+    ("holdout", "lacking"), [("last", "no user has 3 items"), ("rest", "two items before the cut")]
+)
+def test_a_log_that_leaves_nothing_to_validate_with_is_refused(tmp_path: Path, holdout: Holdout, lacking: str) -> None:
+    """Every user has two items."""
+    (tmp_path / "log.txt").write_text("".join(f"u{user} a b\n" for user in range(9)))
+    prepare(tmp_path / "log.txt", tmp_path / "two", options=PrepareOptions(core=0, holdout=holdout))
+    source = tmp_path / "config.yaml"
+    source.write_text(YAML)
+    [sentence] = refused(source, tmp_path / "two", tmp_path)
+    assert sentence.startswith("error: two has no ")
+    assert lacking in sentence
+    with pytest.raises(ValueError, match="two has no validation split"):
+        evaluate_baseline("popularity", tmp_path / "two", "validation")
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from models.ranker import RankerOptions
-from training.config import load_config
+from training.config import load_config, typed_options
 
 BUILT_IN = Path(__file__).parent / "configs"
 
@@ -45,6 +45,11 @@ class RankerConfig(BaseModel):
     most_values: int = Field(default=20, ge=0, description="values told apart of each attribute of requests")
     options: dict[str, Any] = {}
     training: RankerLoop = RankerLoop()
+
+    @field_validator("options")
+    @classmethod
+    def _options_are_of_their_types(cls, options: dict[str, Any]) -> dict[str, Any]:
+        return typed_options(options, RankerOptions)
 
     @model_validator(mode="after")
     def _options_are_known(self) -> Self:
