@@ -97,7 +97,7 @@ def _prepare(
         if options.holdout == "temporal" and log_format not in TIMED_FORMATS:
             raise ValueError(f"a temporal holdout needs timestamps: a log as CSV or Parquet, got {log.name}")
         with readable(log, log_format):
-            read_log(connection, log, log_format, options.columns)
+            read_log(connection, log, log_format, options.columns, work)
         interactions, counts = _check(connection, tables, options, has_time=log_format in TIMED_FORMATS)
         forget_log(connection)
         _refuse_bad_log(connection, counts, options, out)

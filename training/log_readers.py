@@ -9,14 +9,11 @@ from typing import Literal, get_args
 
 import duckdb
 
+from service.csv_rows import forget_csv_rows, read_csv_rows
+
 LogFormat = Literal["auto", "csv", "parquet", "sequences", "pairs"]
 SNIFFED_LINES = 20
 _NO_DELIMITER = "chr(31)"
-_MOVED = """AS good ASOF LEFT JOIN
-             (SELECT good_before, max(rank) AS moved
-              FROM (SELECT good_before, row_number() OVER (ORDER BY line) AS rank FROM bad)
-              GROUP BY good_before) AS down
-        ON good.number > down.good_before"""
 
 
 @dataclass(frozen=True)
@@ -49,43 +46,28 @@ def detect_format(log: Path) -> LogFormat:
     return "pairs" if words and all(count == 2 for count in words) else "sequences"
 
 
-def read_log(connection: duckdb.DuckDBPyConnection, log: Path, log_format: LogFormat, columns: Columns) -> None:
-    """Create `raw` and `malformed` (line, reason, text). Raises ValueError naming a missing column."""
+def read_log(
+    connection: duckdb.DuckDBPyConnection, log: Path, log_format: LogFormat, columns: Columns, work: Path
+) -> None:
+    """Create `raw` and `malformed` (line, reason, text). Raises ValueError naming a missing column.
+
+    `work` is for a copy, meanwhile, of a CSV whose lines are not plain.
+    """
     connection.execute("CREATE TABLE malformed (line BIGINT, reason VARCHAR, text VARCHAR)")
     if log_format == "csv":
-        _read_csv(connection, log, columns)
+        _read_csv(connection, log, columns, work)
     elif log_format == "parquet":
         _read_parquet(connection, log, columns)
     else:
         _read_text(connection, log, pairs=log_format == "pairs")
 
 
-def _read_csv(connection: duckdb.DuckDBPyConnection, log: Path, columns: Columns) -> None:
-    delimiter = "\t" if log.suffix == ".tsv" else ","
-    source = (
-        "read_csv(?, delim = ?, quote = '\"', escape = '\"', header = true, all_varchar = true, store_rejects = true, "
-        "null_padding = false, strict_mode = true)"
-    )
-    parameters = [str(log), delimiter]
-    found = [row[0] for row in connection.execute(f"DESCRIBE FROM {source}", parameters).fetchall()]
-    selected = _select(columns, found, log)
-    connection.execute(f"CREATE TABLE good AS SELECT {selected} FROM {source}", parameters)  # noqa: S608
-    # The n-th good row stands on line n + 1 (the header is line 1), moved down by the rejected lines before it.
+def _read_csv(connection: duckdb.DuckDBPyConnection, log: Path, columns: Columns, work: Path) -> None:
+    read_csv_rows(connection, log, lambda found: _wanted(columns, found, log), work)
+    connection.execute("INSERT INTO malformed SELECT line, problem, text FROM csv_rows WHERE problem IS NOT NULL")
     connection.execute(
-        """
-        CREATE TABLE bad AS SELECT line, line - 1 - row_number() OVER (ORDER BY line) AS good_before, reason, text
-        FROM (SELECT line, min(error_message) AS reason, min(csv_line) AS text FROM reject_errors GROUP BY line)
-        """
-    )
-    connection.execute("INSERT INTO malformed SELECT line, 'malformed CSV: ' || reason, text FROM bad")
-    moved = connection.execute("SELECT count(*) > 0 FROM bad").fetchone() == (True,)
-    connection.execute(
-        f"""
-        CREATE VIEW raw AS
-        SELECT number + 1 + {"coalesce(moved, 0)" if moved else "0"} AS line, 0 AS position,
-               user_id, item_id, timestamp, type
-        FROM (SELECT rowid + 1 AS number, * FROM good) {_MOVED if moved else ""}
-        """  # noqa: S608
+        "CREATE VIEW raw AS SELECT line, 0 AS position, user_id, item_id, timestamp, type FROM csv_rows "
+        "WHERE problem IS NULL"
     )
 
 
@@ -93,7 +75,10 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, log: Path, columns: Col
     """Lines count on from file to file."""
     source, files = "read_parquet(?, hive_partitioning = false)", [str(file) for file in log_files(log)]
     found = [row[0] for row in connection.execute(f"DESCRIBE FROM {source}", [files]).fetchall()]
-    selected = _select(columns, found, log)
+    selected = ", ".join(
+        f"{_quoted(name)}::VARCHAR AS {ours}" if name is not None else f"NULL::VARCHAR AS {ours}"
+        for ours, name in _wanted(columns, found, log).items()
+    )
     connection.execute(f"CREATE TABLE good AS SELECT {selected} FROM {source}", [files])  # noqa: S608
     connection.execute("CREATE VIEW raw AS SELECT rowid + 1 AS line, 0 AS position, * FROM good")
 
@@ -143,19 +128,17 @@ def _read_text(connection: duckdb.DuckDBPyConnection, log: Path, *, pairs: bool)
 def forget_log(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop what `read_log` read, once the interactions are made of it; `malformed` stays."""
     connection.execute("DROP VIEW raw")
-    connection.execute("DROP TABLE good")
+    connection.execute("DROP TABLE IF EXISTS good")
+    forget_csv_rows(connection)
 
 
-def _select(columns: Columns, found: list[str], log: Path) -> str:
-    """The wanted columns as text under our names."""
+def _wanted(columns: Columns, found: list[str], log: Path) -> dict[str, str | None]:
+    """Which column has which of our names."""
     wanted = {"user_id": columns.user, "item_id": columns.item, "timestamp": columns.time, "type": columns.type}
     missing = [name for name in wanted.values() if name is not None and name not in found]
     if missing:
         raise ValueError(f"{log.name} has no column {', '.join(missing)}; it has {', '.join(found)}")
-    return ", ".join(
-        f"{_quoted(name)}::VARCHAR AS {ours}" if name is not None else f"NULL::VARCHAR AS {ours}"
-        for ours, name in wanted.items()
-    )
+    return wanted
 
 
 def _quoted(name: str) -> str:

@@ -52,11 +52,30 @@ async def test_good_rows_are_stored_and_bad_ones_named(
         assert (found.users, found.events, found.rejected) == (2, 3, 4)
         assert found.examples == [
             "line 6: wanted 1 to 256 characters as user_id",
-            "line 7: Expected Number of Columns: 4 Found: 5",
+            "line 7: malformed CSV: wanted 4 columns, found 6",
             "line 8: wanted Unix seconds or RFC 3339 as timestamp, found yesterday",
             "line 9: timestamp is out of range",
         ]
         assert [await items(store, user), await items(store, f"{user}2")] == [["b", "c"], ["h"]]
+
+
+@pytest.mark.parametrize("rows", [30, 100_000])
+async def test_a_stray_quote_costs_its_line_alone(opened: OpenStore, user: str, tmp_path: Path, rows: int) -> None:
+    """Blank lines count as lines; line ends may be mixed; the quoted id in the first row is read without its quotes."""
+    good = [f'"{user}{number % 7}",i{number % 5},{number}' for number in range(2 * rows)]
+    lines = ["user_id,item_id,timestamp", "", *good[:rows], f'{user},"broken,5', "", *good[rows:], f"{user},,6"]
+    ends = ["\r\n"] * rows + ["\n"] * (len(lines) - rows)
+    log = tmp_path / "log.csv"
+    log.write_bytes("".join(line + end for line, end in zip(lines, ends, strict=True)).encode())
+    store = opened(f"sqlite:///{tmp_path}/store.sqlite3")
+    found = await load(log, store, stored_events=3, types=CLICKS)
+    assert (found.users, found.events, found.rejected) == (7, 21, 2)
+    assert found.examples == [
+        f"line {rows + 3}: malformed CSV: wanted a closing quote at the end of the field",
+        f"line {2 * rows + 5}: wanted 1 to 256 characters as item_id",
+    ]
+    last = [f"i{number % 5}" for number in range(2 * rows) if number % 7 == 0][-3:]
+    assert await items(store, f"{user}0") == last
 
 
 async def test_a_loaded_event_is_the_one_that_was_posted(
@@ -84,7 +103,7 @@ async def test_a_loaded_event_is_the_one_that_was_posted(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("log.csv", "user,item\n1,2\n", "has no column user_id, item_id, timestamp; it has item, user"),
+        ("log.csv", "user,item\n1,2\n", "has no column user_id, item_id, timestamp; it has user, item"),
         ("log.parquet", "no parquet", "cannot be read as CSV or Parquet"),
     ],
 )

@@ -45,8 +45,7 @@ Zoë,b,2026-01-01 10:00,click
 Zoë,b,2026-01-01T24:00:00Z,click
 Zoë,b,2026-01-01T10:00:60Z,click
 Zoë,b,2026-01-01T10:00:00+19:00,click
-Zoë,b,"1767261600
-",click
+Zoë,"b,1767261600,click
 Zoë,b,1767261600,click
 Zoë,"a,b",1767261600,click
 Zoë,Ärger,1767261600,click
@@ -96,14 +95,16 @@ def assert_both_write_the_same(log: Path, options: PrepareOptions, *, items: Pat
         ("log.csv", PrepareOptions(core=2, columns=Columns(type="kind"), event_types=("click",)), 16),
         ("log.csv", PrepareOptions(core=0, holdout="temporal"), 16),
         ("log.txt", PrepareOptions(core=2), 1),
+        ("log.parquet", PrepareOptions(core=0), 1),
     ],
-    ids=["rest", "core", "temporal", "text"],
+    ids=["rest", "core", "temporal", "text", "parquet"],
 )
 def test_a_log_with_everything_that_can_be_wrong(
     tmp_path: Path, log: str, options: PrepareOptions, rejected: int
 ) -> None:
-    text = HOSTILE if log == "log.csv" else "u1 a b a c\nu2 c a d\nlonely\nu1 b\n"
-    (tmp_path / log).write_text(text)
+    (tmp_path / "log.csv").write_text(HOSTILE)
+    (tmp_path / "log.txt").write_text("u1 a b a c\nu2 c a d\nlonely\nu1 b\n")
+    pl.DataFrame({"user_id": "u", "item_id": "a", "timestamp": ["5\n", "5"]}).write_parquet(tmp_path / "log.parquet")
     wide = PrepareOptions(**{**vars(options), "max_bad_share": 0.9})
     found = assert_both_write_the_same(tmp_path / log, wide)
     assert json.loads((found / "manifest.json").read_text())["counts"]["rejected"] == rejected
