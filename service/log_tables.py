@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from service.csv_rows import read_csv_rows
+from service.bundle.csv_rows import read_csv_rows
 from service.event_log.files import event_files
 from service.timestamps import LATEST, MICROSECONDS
 

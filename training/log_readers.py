@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import duckdb
 
-from service.csv_rows import forget_csv_rows, read_csv_rows
+from service.bundle.csv_rows import forget_csv_rows, read_csv_rows
 
 LogFormat = Literal["auto", "csv", "parquet", "sequences", "pairs"]
 SNIFFED_LINES = 20

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.plain_lines import LONGEST_LINE
+from service.bundle.plain_lines import LONGEST_LINE
 from tests.training.test_interactions import KEEP_ALL, prepared, rejects, sequences
 from training.interactions import prepare
 from training.prepared import load_prepared

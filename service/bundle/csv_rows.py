@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Protocol, Self
 
-import duckdb
-
-from service.plain_lines import MARK, NOWHERE, READABLE, plain_lines
+from service.bundle.plain_lines import MARK, NOWHERE, READABLE, plain_lines
 
 DELIMITERS = (",", "\t", ";", "|")
 _LINES = (
@@ -15,7 +14,19 @@ _LINES = (
 Wanted = Callable[[list[str]], Mapping[str, str | None]]
 
 
-def read_csv_rows(connection: duckdb.DuckDBPyConnection, log: Path, wanted: Wanted, folder: Path | None = None) -> None:
+class Connection(Protocol):
+    """What is needed of DuckDB's; this package does not import it."""
+
+    def execute(self, query: str, parameters: object = None) -> Self:
+        """Run a statement."""
+        ...
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row of what it found."""
+        ...
+
+
+def read_csv_rows(connection: Connection, log: Path, wanted: Wanted, folder: Path | None = None) -> None:
     """View `csv_rows`: line, problem (null for a good row), text (of a bad one), and the columns as text.
 
     `wanted` gets the names in the header and says which column, or none, is called what. The delimiter is the one that
@@ -45,7 +56,7 @@ def read_csv_rows(connection: duckdb.DuckDBPyConnection, log: Path, wanted: Want
     )
 
 
-def forget_csv_rows(connection: duckdb.DuckDBPyConnection) -> None:
+def forget_csv_rows(connection: Connection) -> None:
     """Drop them, if they were read."""
     connection.execute("DROP VIEW IF EXISTS csv_rows")
     connection.execute("DROP TABLE IF EXISTS csv_lines")
@@ -62,7 +73,7 @@ def _header(lines: Path, log: Path) -> tuple[int, str]:
     raise ValueError(f"{log.name} is empty")
 
 
-def _names(connection: duckdb.DuckDBPyConnection, header: str, delimiter: str) -> list[str]:
+def _names(connection: Connection, header: str, delimiter: str) -> list[str]:
     found = connection.execute(f"SELECT {_fields(delimiter)} FROM (SELECT ? AS text)", [header])  # noqa: S608
     (fields,) = found.fetchone() or (None,)
     return [name.strip() for name in fields or ()]
