@@ -154,8 +154,8 @@ STORE = [
     series(
         "Event log: what waits",
         "bytes",
-        "For its writer, which moves them to files; at INTENTLY_EVENTS_BUFFER_MB (512) events are refused.",
-        {"waiting": "max(intently_event_log_buffered_bytes)"},
+        "For its writer, which moves them to files; at INTENTLY_EVENTS_BUFFER_MB, the room, events are refused.",
+        {"waiting": "max(intently_event_log_buffered_bytes)", "room": "max(intently_event_log_buffer_bytes)"},
     ),
     series(
         "Event log: written",
