@@ -159,11 +159,11 @@ def test_with_a_registry_of_ones_own_the_gpu_overlay_still_has_its_images(tmp_pa
     """It is named in prod alone."""
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     prod = tmp_path / "deploy/k8s/overlays/prod/kustomization.yaml"
-    prod.write_text(prod.read_text().replace("registry.example.com", "ghcr.io/acme"))
+    prod.write_text(prod.read_text().replace("registry.example.com", "registry.acme.example"))
     command = ["kubectl", "kustomize", tmp_path / "deploy/k8s/overlays/gpu"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     images = set(re.findall(r"image: (\S+)", done.stdout))
-    assert images == {f"ghcr.io/acme/intently-{name}:0.1.0-gpu" for name in ("service", "training")}
+    assert images == {f"registry.acme.example/intently-{name}:0.1.0-gpu" for name in ("service", "training")}
 
 
 def test_dev_has_room_for_more_than_the_event_logs_buffer() -> None:
