@@ -93,7 +93,7 @@ def _prepare(
     database = work / "scratch.duckdb"
     with duckdb.connect(str(database)) as connection, tables_of(engine, connection, work) as tables:
         _set_up(connection, options.memory_limit, work / "spill")
-        log_format = _detected(log) if options.format == "auto" else options.format
+        log_format = detect_format(log) if options.format == "auto" else options.format
         if options.holdout == "temporal" and log_format not in TIMED_FORMATS:
             raise ValueError(f"a temporal holdout needs timestamps: a log as CSV or Parquet, got {log.name}")
         with readable(log, log_format):
@@ -124,16 +124,6 @@ def _set_up(connection: duckdb.DuckDBPyConnection, memory_limit: str, spill: Pat
         raise ValueError(f"--memory-limit must be a size such as 4GB, got {memory_limit!r}") from error
     connection.execute("SET temp_directory = ?", [str(spill)])
     connection.execute("SET TimeZone = 'UTC'")
-
-
-def _detected(log: Path) -> LogFormat:
-    """By the suffix before that of gzip, or by the text."""
-    if log.suffix == ".gz" and Path(log.stem).suffix in (".csv", ".tsv"):
-        return "csv"
-    try:
-        return detect_format(log)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{log.name} is no text in UTF-8, and its suffix tells no format; give --format") from error
 
 
 def _manifest(

@@ -36,13 +36,20 @@ def checked_format(name: str) -> LogFormat:
 
 
 def detect_format(log: Path) -> LogFormat:
-    """By suffix; a text file whose first lines all hold two words is `pairs`, else `sequences`."""
+    """By suffix, before that of gzip; a text file whose first lines all hold two words is `pairs`, else `sequences`.
+
+    Raises ValueError for what is no text.
+    """
+    plain = log.with_suffix("") if log.suffix == ".gz" else log
     if log.is_dir() or log.suffix in (".parquet", ".pq"):
         return "parquet"
-    if log.suffix in (".csv", ".tsv"):
+    if plain.suffix in (".csv", ".tsv"):
         return "csv"
-    with log.open() as file:
-        words = [len(line.split()) for _, line in zip(range(SNIFFED_LINES), file, strict=False)]
+    try:
+        with log.open() as file:
+            words = [len(line.split()) for _, line in zip(range(SNIFFED_LINES), file, strict=False)]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{log.name} is no text in UTF-8, and its suffix tells no format; give --format") from error
     return "pairs" if words and all(count == 2 for count in words) else "sequences"
 
 
