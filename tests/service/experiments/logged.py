@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from service.event_log.entries import LoggedEvent
@@ -12,6 +13,7 @@ from service.experiments.declarations import Experiment
 from tests.service.experiments.declared import NOW, declaration, running
 
 DAY = 86_400.0
+CONTROL, TREATMENT = "control", "treatment"
 Row = dict[str, Any]
 METRICS = [
     {"name": "pvctr", "kind": "ratio", "numerator": "clicks", "denominator": "page_views"},
@@ -41,6 +43,24 @@ def outcome(shown: Row, after: float = 60.0, type: str = "click", **more: Any) -
     fields: Row = {"user_id": shown["user_id"], "item_id": "i", "type": type, "timestamp": at, "value": None}
     fields |= {"event_id": f"{shown['recommendation_id']} {type} {after}", "received": at}
     return LoggedEvent(**{**fields, "recommendation_id": shown["recommendation_id"], **more})
+
+
+def simulated(uplift: float = 0.0, users: int = 1500, days: int = 3) -> tuple[list[Row], list[LoggedEvent]]:
+    """Users who come on each of the days with a chance of their own, and click every fifth list."""
+    generator, rows, events = np.random.default_rng(1), [], []
+    for user in range(users):
+        variant = (CONTROL, TREATMENT)[user % 2]
+        often = generator.beta(2, 2)
+        for day in range(days):
+            for view in range(generator.binomial(4, often)):
+                at = day * DAY + 1000 * view + user
+                shown = exposure(f"u{user}", variant, at, user_group=("new", "high")[user % 3 == 0])
+                rows.append(shown)
+                if generator.random() < 0.2 * (1 + uplift * (variant == TREATMENT)):
+                    events.append(outcome(shown))
+        if generator.random() < 0.9:  # what they did before tells how often they come
+            rows += [exposure(f"u{user}", "b", n - DAY, experiment="earlier") for n in range(round(10 * often))]
+    return rows, events
 
 
 def write(directory: Path, exposures: Iterable[Row], events: Iterable[LoggedEvent] = (), name: str = "1") -> Path:

@@ -4,21 +4,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from service.errors import ConflictError
-from service.event_log.entries import Erasure, LoggedEvent
+from service.event_log.entries import Erasure
 from service.event_log.files import EventFiles
 from service.experiments.declarations import Experiment
 from service.experiments.lifecycle import rephased, stopped
 from service.experiments.report.building import build_report
 from service.experiments.report.contents import Report, Result
 from tests.service.experiments.declared import NOW, declaration
-from tests.service.experiments.logged import DAY, Row, exposure, outcome, started, write
+from tests.service.experiments.logged import CONTROL, DAY, TREATMENT, exposure, outcome, simulated, started, write
 
 LATER = NOW + 10 * DAY
-CONTROL, TREATMENT = "control", "treatment"
 
 
 def report(directory: Path, experiment: Experiment | None = None, until: float = LATER) -> Report:
@@ -147,24 +145,6 @@ def test_values_by_hand(tmp_path: Path) -> None:
     assert (found["vv"].control, found["vv"].treatment) == pytest.approx((2, 2.5))
     assert found["vv"].uplift is not None
     assert found["vv"].uplift.value == pytest.approx(0.25)
-
-
-def simulated(uplift: float = 0.0, users: int = 1500, days: int = 3) -> tuple[list[Row], list[LoggedEvent]]:
-    """Users who come on each of the days with a chance of their own, and click every fifth list."""
-    generator, rows, events = np.random.default_rng(1), [], []
-    for user in range(users):
-        variant = (CONTROL, TREATMENT)[user % 2]
-        often = generator.beta(2, 2)
-        for day in range(days):
-            for view in range(generator.binomial(4, often)):
-                at = day * DAY + 1000 * view + user
-                shown = exposure(f"u{user}", variant, at, user_group=("new", "high")[user % 3 == 0])
-                rows.append(shown)
-                if generator.random() < 0.2 * (1 + uplift * (variant == TREATMENT)):
-                    events.append(outcome(shown))
-        if generator.random() < 0.9:  # what they did before tells how often they come
-            rows += [exposure(f"u{user}", "b", n - DAY, experiment="earlier") for n in range(round(10 * often))]
-    return rows, events
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,7 @@ from service.experiments.report.contents import Interval, Report
 from service.experiments.report.markdown import as_markdown, interval, percent, probability
 from service.experiments.report.plots import draw
 from tests.service.experiments.declared import NOW
-from tests.service.experiments.logged import DAY, started, write
-from tests.service.experiments.test_report import simulated
+from tests.service.experiments.logged import DAY, simulated, started, write
 
 
 @pytest.fixture(scope="module")
