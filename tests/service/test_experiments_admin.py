@@ -1,6 +1,7 @@
 """Experiments over the admin port, as everybody sees them, and over the command line."""
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from service.schemas import RecommendationRequest
 from service.security.keys import add_key
 from service.settings import Settings
 from tests.http_calls import call
-from tests.service.experiments.declared import METRICS
+from tests.service.experiments.declared import METRICS, USERS
 from tests.service.test_processes import Service, eventually
 from tests.service.test_registry import rewritten
 
@@ -155,17 +156,19 @@ def test_over_the_command_line_it_reaches_every_worker(tiny_bundle: Path, tmp_pa
         "phase", "diversity", "--weight", "x", code=1
     )
     wanted = Assignments((Experiment.model_validate_json(said("show", "diversity")),))
-    users = [f"user-{number}" for number in range(40)]
+    groups: dict[str | None, list[str]] = {}
+    for user in USERS:
+        groups.setdefault(next((one.variant for one in wanted.assign(user)), None), []).append(user)
+    expected = {user: variant for variant, members in groups.items() for user in members[:13]}
+    assert Counter(expected.values()) == {None: 13, "control": 13, "diverse": 13}
 
-    def variants() -> list[str | None]:
-        found = []
-        for user in users:
+    def variants() -> dict[str, str | None]:
+        found = {}
+        for user in expected:
             with service.client(key=reader) as client:  # a connection each: another worker
-                found.append(client.recommend(RecommendationRequest(user_id=user, history=["a"])).variant)
+                found[user] = client.recommend(RecommendationRequest(user_id=user, history=["a"])).variant
         return found
 
-    expected = [next((one.variant for one in wanted.assign(user)), None) for user in users]
-    assert {None, "control", "diverse"} == set(expected)
     eventually(lambda: variants() == expected)
     assert variants() == expected
     with service.client(key=reader) as client:
@@ -173,7 +176,7 @@ def test_over_the_command_line_it_reaches_every_worker(tiny_bundle: Path, tmp_pa
         assert client.experiment("diversity").phases[1].weights == (2000, 8000)
     assert 'intently_exposures_total{experiment="diversity",variant="diverse"}' in call(f"{service.admin}/metrics")
     assert said("stop", "diversity").startswith("diversity: stopped")
-    eventually(lambda: set(variants()) == {None})
+    eventually(lambda: set(variants().values()) == {None})
     assert "diversity" not in call(f"{service.admin}/metrics"), "its series are gone"
     assert said("hold-out", "--share", "0.05") == "hold-out 0.05\n"
     assert said("list").splitlines()[-1] == "hold-out 0.05"
