@@ -3,6 +3,7 @@
 Everything is read as text, so that ids stay strings and every doubtful value can be reported with its line.
 """
 
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -10,10 +11,10 @@ from typing import Literal, get_args
 import duckdb
 
 from service.bundle.csv_rows import forget_csv_rows, read_csv_rows
+from service.bundle.plain_lines import LINES, MARK, READABLE, plain_lines
 
 LogFormat = Literal["auto", "csv", "parquet", "sequences", "pairs"]
 SNIFFED_LINES = 20
-_NO_DELIMITER = "chr(31)"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def detect_format(log: Path) -> LogFormat:
     if plain.suffix in (".csv", ".tsv"):
         return "csv"
     try:
-        with log.open() as file:
+        with gzip.open(log, "rt") if log.suffix == ".gz" else log.open() as file:
             words = [len(line.split()) for _, line in zip(range(SNIFFED_LINES), file, strict=False)]
     except UnicodeDecodeError as error:
         raise ValueError(f"{log.name} is no text in UTF-8, and its suffix tells no format; give --format") from error
@@ -58,7 +59,7 @@ def read_log(
 ) -> None:
     """Create `raw` and `malformed` (line, reason, text). Raises ValueError naming a missing column.
 
-    `work` is for a copy, meanwhile, of a CSV whose lines are not plain.
+    `work` is for a copy, meanwhile, of a text whose lines are not plain.
     """
     connection.execute("CREATE TABLE malformed (line BIGINT, reason VARCHAR, text VARCHAR)")
     if log_format == "csv":
@@ -66,7 +67,7 @@ def read_log(
     elif log_format == "parquet":
         _read_parquet(connection, log, columns)
     else:
-        _read_text(connection, log, pairs=log_format == "pairs")
+        _read_text(connection, log, work, pairs=log_format == "pairs")
 
 
 def _read_csv(connection: duckdb.DuckDBPyConnection, log: Path, columns: Columns, work: Path) -> None:
@@ -103,30 +104,30 @@ def log_files(log: Path) -> list[Path]:
     return files
 
 
-def _read_text(connection: duckdb.DuckDBPyConnection, log: Path, *, pairs: bool) -> None:
+def _read_text(connection: duckdb.DuckDBPyConnection, log: Path, work: Path, *, pairs: bool) -> None:
     """Words separated by blanks: `user item item ...`, or `user item`."""
+    right, wanted = ("len(words) = 2", "user item") if pairs else ("len(words) >= 2", "user item item ...")
+    with plain_lines(log, work) as lines:
+        connection.execute(
+            f"""
+            CREATE TABLE lines AS
+            SELECT ltrim(text, chr({ord(MARK)})) AS text, string_split_regex(text, '\\s+') AS words,
+                   CASE WHEN starts_with(text, chr({ord(MARK)})) THEN 'wanted {READABLE}'
+                        WHEN NOT ({right}) THEN 'wanted: {wanted}' END AS problem
+            FROM (SELECT trim(text, ' ' || chr(9)) AS text FROM {LINES})
+            """,  # noqa: S608
+            [str(lines)],
+        )
     connection.execute(
-        f"""
-        CREATE TABLE lines AS
-        SELECT row_number() OVER () AS line, text, string_split_regex(trim(text), '\\s+') AS words
-        FROM read_csv(?, columns = {{'text': 'VARCHAR'}}, delim = {_NO_DELIMITER}, quote = '', escape = '',
-                      header = false, auto_detect = false, null_padding = true, max_line_size = 100000000)
-        """,  # noqa: S608
-        [str(log)],
+        "INSERT INTO malformed SELECT rowid + 1, problem, text FROM lines WHERE text <> '' AND problem IS NOT NULL"
     )
-    right = "len(words) = 2" if pairs else "len(words) >= 2"
-    wanted = "wanted: user item" if pairs else "wanted: user item item ..."
     connection.execute(
-        f"INSERT INTO malformed SELECT line, '{wanted}', text FROM lines "  # noqa: S608
-        f"WHERE text IS NOT NULL AND trim(text) <> '' AND NOT ({right})"
-    )
-    connection.execute(
-        f"""
+        """
         CREATE TABLE good AS
-        SELECT line, generate_subscripts(words[2:], 1) AS position, words[1] AS user_id, unnest(words[2:]) AS item_id,
-               NULL::VARCHAR AS timestamp, NULL::VARCHAR AS type
-        FROM lines WHERE trim(text) <> '' AND {right}
-        """  # noqa: S608
+        SELECT rowid + 1 AS line, generate_subscripts(words[2:], 1) AS position, words[1] AS user_id,
+               unnest(words[2:]) AS item_id, NULL::VARCHAR AS timestamp, NULL::VARCHAR AS type
+        FROM lines WHERE text <> '' AND problem IS NULL
+        """
     )
     connection.execute("DROP TABLE lines")
     connection.execute("CREATE VIEW raw AS FROM good")

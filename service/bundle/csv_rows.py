@@ -4,13 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from service.bundle.plain_lines import MARK, NOWHERE, READABLE, plain_lines
+from service.bundle.plain_lines import LINES, MARK, READABLE, plain_lines
 
 DELIMITERS = (",", "\t", ";", "|")
-_LINES = (
-    f"read_csv(?, columns = {{'text': 'VARCHAR'}}, delim = chr({ord(NOWHERE)}), quote = '', escape = '', "
-    "header = false, auto_detect = false, new_line = '\\n')"
-)
 Wanted = Callable[[list[str]], Mapping[str, str | None]]
 
 
@@ -46,7 +42,7 @@ def read_csv_rows(connection: Connection, log: Path, wanted: Wanted, folder: Pat
             CREATE TABLE csv_lines AS
             SELECT {columns}, text IS NULL AS blank, problem,
                    CASE WHEN problem IS NOT NULL THEN ltrim(text, chr({ord(MARK)})) END AS text
-            FROM (SELECT *, {_problem(len(names))} AS problem FROM (SELECT text, {_fields(delimiter)} FROM {_LINES}))
+            FROM (SELECT *, {_problem(len(names))} AS problem FROM (SELECT text, {_fields(delimiter)} FROM {LINES}))
             """,  # noqa: S608  # our own words
             [str(lines)],
         )

@@ -14,6 +14,10 @@ from tempfile import TemporaryDirectory
 MARK = "\0"  # before what is shown of a line that cannot be read
 NOWHERE = "\x1f"  # in no line: a delimiter for who wants whole lines
 LONGEST_LINE = 1_000_000  # bytes
+LINES = (  # in DuckDB, of such a file: `text` of every line, null where it is blank
+    f"read_csv(?, columns = {{'text': 'VARCHAR'}}, delim = chr({ord(NOWHERE)}), quote = '', escape = '', "
+    "header = false, auto_detect = false, new_line = '\\n')"
+)
 READABLE = f"UTF-8 of at most {LONGEST_LINE:,} bytes without the control characters 0 and 31"
 SHOWN = 1000  # bytes of a line that cannot be read
 CHUNK = LONGEST_LINE // 4

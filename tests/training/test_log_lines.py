@@ -1,4 +1,4 @@
-"""What one line of a CSV has wrong costs no other line, and is reported by its number in the file."""
+"""What one line of a text has wrong costs no other line, and is reported by its number in the file."""
 
 import gzip
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from service.bundle.plain_lines import LONGEST_LINE
 from tests.training.test_interactions import KEEP_ALL, prepared, rejects, sequences
 from training.interactions import prepare
+from training.log_readers import detect_format
 from training.prepared import load_prepared
 
 
@@ -49,6 +50,21 @@ def test_every_line_is_reported_by_its_number_in_the_file(tmp_path: Path, end: s
     reasons = ["item_id is empty", *["wanted UTF-8"] * 3, "wanted 3 columns, found 1", "wanted a closing quote"]
     for (_, reason), part in zip(found, reasons, strict=True):
         assert part in reason
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_so_are_the_lines_of_the_formats_without_a_header(tmp_path: Path, compressed: bool) -> None:
+    """Blanks around words are none of them."""
+    text = b'u a b\r\n \tv\tc  d \r\t\nlonely\nw \0 e\r\n"u" e\n'
+    log = tmp_path / ("log.txt.gz" if compressed else "log.txt")
+    log.write_bytes(gzip.compress(text) if compressed else text)
+    assert detect_format(log) == "sequences"
+    prepare(log, tmp_path / "out", options=KEEP_ALL)
+    assert sequences(load_prepared(tmp_path / "out")) == {"u": ["a", "b"], "v": ["c", "d"], '"u"': ["e"]}
+    found = rejects(tmp_path)
+    assert [line for line, _ in found] == [4, 5]
+    assert found[0][1] == "wanted: user item item ..."
+    assert found[1][1].startswith("wanted UTF-8")
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
