@@ -6,6 +6,7 @@ from urllib.parse import quote
 from pydantic import BeforeValidator, Field
 
 MAX_K = 500
+LARGEST_VALUE = 1e12  # of an event, of either sign; squares of sums stay finite
 
 
 def _number(value: object) -> object:
@@ -18,6 +19,7 @@ Identifier = Annotated[str, Field(min_length=1, max_length=256)]
 Whole = Annotated[int, BeforeValidator(_number)]  # 5.0 is one, "5" and true are not
 K = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_number)]
 Number = Annotated[float, Field(strict=True)]
+EventValue = Annotated[Number, Field(ge=-LARGEST_VALUE, le=LARGEST_VALUE)]
 Scalar = str | int | float | bool
 
 

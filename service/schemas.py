@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SkipValidation, StrictBool, model_validator
 
-from service.fields import Identifier, K, Number, Scalar, Whole, at_least_one
+from service.fields import EventValue, Identifier, K, Number, Scalar, Whole, at_least_one
 from service.timestamps import readable
 
 Source = Literal["model", "popular_in_intent", "popular_in_category", "popular"]
@@ -112,7 +112,7 @@ class Event(_Request):
     type: str = Field(default="click", min_length=1, max_length=64)
     timestamp: Number | str = Field(description="Unix seconds, or RFC 3339 with an offset")
     event_id: Identifier | None = Field(default=None, description="makes a repeated delivery harmless")
-    value: Number | None = Field(default=None, ge=-1e12, le=1e12, description="a conversion's price, a view's seconds")
+    value: EventValue | None = Field(default=None, description="a conversion's price, a view's seconds")
     recommendation_id: Identifier | None = None
 
 

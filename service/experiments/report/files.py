@@ -16,6 +16,7 @@ from service.experiments.columns import COLUMNS, FALLBACKS, OUTCOMES, PAGE_VIEWS
 from service.experiments.declarations import DAY_SECONDS, Experiment
 from service.experiments.report.period import Period
 from service.experiments.statistics.metrics import before
+from service.fields import LARGEST_VALUE
 
 Connection = duckdb.DuckDBPyConnection
 EXPOSURE = {
@@ -39,8 +40,9 @@ EVENT = {
     "recommendation_id": "VARCHAR",
 }
 OF_SHOWN = {PAGE_VIEWS: "1", FALLBACKS: "CASE source WHEN 'model' THEN 0 ELSE 1 END"}
+VALUE = f"CASE WHEN abs(value) <= {LARGEST_VALUE} THEN value ELSE 0 END"  # older versions took any
 OF_EVENTS = {
-    name: f"CASE type WHEN '{one.type}' THEN {'coalesce(value, 0)' if one.summed else '1'} ELSE 0 END"
+    name: f"CASE type WHEN '{one.type}' THEN {VALUE if one.summed else '1'} ELSE 0 END"
     for name, one in OUTCOMES.items()
 }
 TYPES = ", ".join(f"'{kind}'" for kind in sorted({one.type for one in OUTCOMES.values()}))

@@ -147,6 +147,19 @@ def test_values_by_hand(tmp_path: Path) -> None:
     assert found["vv"].uplift.value == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("absurd", [1e200, -1e200, float("inf"), float("nan"), None])
+def test_a_value_that_nothing_can_have_adds_nothing(tmp_path: Path, absurd: float | None) -> None:
+    """Older versions accepted it; the conversion is one."""
+    rows = [exposure(name, variant, 1) for name, variant in zip("abcd", (CONTROL, TREATMENT) * 2, strict=True)]
+    bought = [(0, 3.0), (1, absurd), (2, 5.0), (3, 4.0), (0, 1.0), (3, 2.0)]
+    events = [outcome(rows[row], after, "conversion", value=price) for after, (row, price) in enumerate(bought)]
+    write(tmp_path, rows, events)
+    metrics = [{"name": name, "kind": "mean", "numerator": name} for name in ("conversions", "revenue")]
+    counted, earned = report(tmp_path, started(metrics=metrics)).treatments[0].overall
+    assert (counted.control, counted.treatment) == pytest.approx((1.5, 1.5))
+    assert (earned.control, earned.treatment) == pytest.approx((4.5, 3))
+
+
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A treatment that is clicked half as often again."""
