@@ -1,10 +1,12 @@
 """Bundles from wherever they are published: new ones are copied beside the local ones, whole and checked."""
 
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -23,7 +25,8 @@ STAGING = ".mirror"  # in the local directory; nobody looks for bundles there
 class Mirror:
     """Copies the bundles of a URL that fsspec reads (s3, gs, abfs, sftp, file, ...) into a local directory.
 
-    What is removed there stays here: it may be served, or be what a roll-back needs.
+    What is removed there stays here: it may be served, or be what a roll-back needs. The newest there is the newest
+    here: a copy has the time of what was copied, or where the file system tells none, that of the bundle's training.
     """
 
     def __init__(self, url: str, directory: Path) -> None:
@@ -36,23 +39,30 @@ class Mirror:
         try:
             files, root = fsspec.core.url_to_fs(self._url, skip_instance_cache=True)  # no old listing or connection
             listed = {PurePosixPath(str(path)).parent.name: str(path) for path in files.glob(f"{root}/*/{MANIFEST}")}
+            published = {name: _published(files, path) for name, path in listed.items() if BUNDLE_ID.fullmatch(name)}
         except Exception as error:  # every file system raises types of its own
             self._failed("", error)
             return []
         self._said.pop("", None)
-        missing = [name for name in listed if BUNDLE_ID.fullmatch(name) and not is_bundle(self._directory / name)]
-        return [name for name in sorted(missing) if self._copied(files, listed[name], name)]
+        newest_first = sorted(published, key=lambda name: (published[name], name), reverse=True)
+        return [name for name in newest_first if self._brought(files, listed[name], name, published[name])]
 
-    def _copied(self, files: fsspec.AbstractFileSystem, manifest_path: str, name: str) -> bool:
+    def _brought(self, files: fsspec.AbstractFileSystem, manifest_path: str, name: str, published: int) -> bool:
+        """Whether the bundle is new here. Of one that is not, the place in the order may be: it was promoted again."""
         staging = self._directory / STAGING / name
         shutil.rmtree(staging, ignore_errors=True)
         try:
+            if is_bundle(self._directory / name):
+                _date(self._directory / name, published)
+                return False
             staging.mkdir(parents=True)
             (staging / MANIFEST).write_bytes(files.cat_file(manifest_path, end=MANIFEST_LIMIT + 1))
-            for file in read_manifest(staging).files:
+            manifest = read_manifest(staging)
+            for file in manifest.files:
                 files.get_file(f"{manifest_path.removesuffix(MANIFEST)}{file}", str(staging / file))
                 sync(staging / file)
             check_files(staging)
+            _date(staging, published or _nanoseconds(datetime.fromisoformat(manifest.created)))
             sync(staging / MANIFEST)
             staging.rename(self._directory / name)
             sync(self._directory)
@@ -91,6 +101,23 @@ def mirrored(url: str, directory: Path, *, seconds: float) -> Iterator[None]:
     finally:
         over.set()
         thread.join(1)
+
+
+def _published(files: fsspec.AbstractFileSystem, manifest_path: str) -> int:
+    """When, in nanoseconds; 0 if that is not known, or the bundle just removed."""
+    with suppress(NotImplementedError, FileNotFoundError):
+        return _nanoseconds(files.modified(manifest_path))
+    return 0
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1e6) * 1000
+
+
+def _date(bundle: Path, published: int) -> None:
+    """As find_bundles orders."""
+    if published and (bundle / MANIFEST).stat().st_mtime_ns != published:
+        os.utime(bundle / MANIFEST, ns=(published, published))
 
 
 def shown(url: str) -> str:

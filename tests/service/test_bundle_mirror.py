@@ -1,6 +1,7 @@
 """Bundles come from a file system elsewhere: a real FTP server, in a process of its own."""
 
 import logging
+import os
 import shutil
 import socket
 import subprocess
@@ -77,6 +78,31 @@ def test_only_names_of_bundles_are_taken(shelf: Path, url: str, tmp_path: Path) 
         shutil.copytree(published, shelf / name)
     assert Mirror(url, tmp_path / "here").pull() == [published.name]
     assert sorted(path.name for path in (tmp_path / "here").iterdir()) == [STAGING, published.name]
+
+
+@pytest.mark.parametrize("times", ["of the files", "of the trainings"])
+def test_the_newest_there_is_the_newest_here(shelf: Path, url: str, tmp_path: Path, times: str) -> None:
+    """Whatever the order in which a replica copies them; an FTP server is not asked for times, the disk is."""
+    names, days = ["a", "d", "b", "c"], [3, 4, 1, 2]
+    published = {}
+    for name, day in zip(names, days, strict=True):
+        published[day] = write_tiny_bundle(shelf, name, created=f"2026-01-0{day if times == 'of the trainings' else 1}")
+        os.utime(published[day] / MANIFEST, (day, day))
+    here = tmp_path / "here"
+    mirror = Mirror(url if times == "of the trainings" else f"file://{shelf}", here)
+    assert mirror.pull() == [published[day].name for day in ((4, 3, 2, 1) if times == "of the files" else (4, 2, 1, 3))]
+    assert [path.name for path in find_bundles(here)] == [published[day].name for day in (4, 3, 2, 1)]
+
+
+def test_a_bundle_that_is_promoted_again_is_the_newest_here_too(shelf: Path, tmp_path: Path) -> None:
+    old, new = (write_tiny_bundle(shelf, name) for name in ("old", "new"))
+    for bundle, seconds in ((old, 1), (new, 2)):
+        os.utime(bundle / MANIFEST, (seconds, seconds))
+    mirror = Mirror(f"file://{shelf}", tmp_path / "here")
+    assert mirror.pull() == [new.name, old.name]
+    os.utime(old / MANIFEST, (3, 3))
+    assert mirror.pull() == []
+    assert [path.name for path in find_bundles(tmp_path / "here")] == [old.name, new.name]
 
 
 def test_while_the_server_is_away_what_was_copied_stays(shelf: Path, url: str, tmp_path: Path) -> None:
