@@ -108,19 +108,23 @@ def _reached(host: str, port: int) -> str:
 
 
 class Workers(Multiprocess):
-    """uvicorn's supervisor; the live gauges of a worker that died go with it."""
+    """uvicorn's supervisor; the live gauges of a worker that died, or was replaced or sent away, go with it."""
+
+    _known: frozenset[int] = frozenset()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace workers that died or hang, and forget their gauges."""
+        """Replace workers that died or hang, and forget the gauges of all that are gone."""
         from prometheus_client.multiprocess import mark_process_dead
 
-        before = [process.pid for process in self.processes]
+        known = self._known | self._pids()
         super().keep_subprocess_alive()
-        kept = {process.pid for process in self.processes}
-        for pid in before:
-            if pid is not None and pid not in kept:
-                log.warning("worker %d ended; another takes its place", pid)
-                mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        self._known = self._pids()
+        for pid in sorted(known - self._known):
+            log.warning("worker %d ended; %d serve", pid, len(self._known))
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+    def _pids(self) -> frozenset[int]:
+        return frozenset(process.pid for process in self.processes if process.pid is not None)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from service.logs import FORMATTERS, WithRequest
 from service.request_ids import RequestIds, log_fields, parsed
 from service.settings import LogFormat, Settings
 from tests.http_calls import call
-from tests.service.test_processes import Service, children, eventually
+from tests.service.test_processes import Service, eventually, workers_of
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
@@ -170,9 +170,7 @@ def test_every_line_of_every_process_is_one_json_object(tiny_bundle: Path, tmp_p
     with urllib.request.urlopen(urllib.request.Request(f"{service.url}/v1/users/user-42", headers=wanted)) as answer:
         assert (answer.headers["x-request-id"], answer.headers["x-trace-id"]) == ("mine", TRACE)
     call(f"{service.admin}/admin/bundles/newest", {})
-    worker = next(
-        pid for pid in children(service.process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    )
+    worker, _ = workers_of(service)
     os.kill(worker, signal.SIGKILL)
     eventually(lambda: not Path(f"/proc/{worker}").exists())
     eventually(service.ready)
@@ -182,7 +180,7 @@ def test_every_line_of_every_process_is_one_json_object(tiny_bundle: Path, tmp_p
     assert all({"timestamp", "level", "logger", "process", "message"} <= line.keys() for line in lines)
     said = {line["message"]: line for line in lines}
     assert f"serving bundle {tiny_bundle.name}" in said
-    assert f"worker {worker} ended; another takes its place" in said
+    assert f"worker {worker} ended; 2 serve" in said
     audit = next(line for line in lines if line["logger"] == "intently.audit")
     assert (audit["method"], audit["path"], audit["status"]) == ("POST", "/admin/bundles/newest", 200)
     assert audit["request_id"]

