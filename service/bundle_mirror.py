@@ -104,8 +104,8 @@ def mirrored(url: str, directory: Path, *, seconds: float) -> Iterator[None]:
 
 
 def _published(files: fsspec.AbstractFileSystem, manifest_path: str) -> int:
-    """When, in nanoseconds; 0 if that is not known, or the bundle just removed."""
-    with suppress(NotImplementedError, FileNotFoundError):
+    """When, in nanoseconds; 0 if that is not known: many file systems tell no times, or other than as a datetime."""
+    with suppress(Exception):  # what really is wrong, copying will find
         return _nanoseconds(files.modified(manifest_path))
     return 0
 
