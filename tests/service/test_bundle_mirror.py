@@ -95,7 +95,7 @@ def test_the_newest_there_is_the_newest_here(shelf: Path, url: str, tmp_path: Pa
 
 
 def test_a_bundle_that_is_promoted_again_is_the_newest_here_too(shelf: Path, tmp_path: Path) -> None:
-    old, new = (write_tiny_bundle(shelf, name) for name in ("old", "new"))
+    old, new = (write_tiny_bundle(shelf, name) for name in ("a", "b"))
     for bundle, seconds in ((old, 1), (new, 2)):
         os.utime(bundle / MANIFEST, (seconds, seconds))
     mirror = Mirror(f"file://{shelf}", tmp_path / "here")
