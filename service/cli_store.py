@@ -16,7 +16,9 @@ Found = TypeVar("Found")
 
 
 def load_command(
-    log: Annotated[Path, typer.Argument(exists=True, help="CSV, Parquet, or a directory of it (`run --events`).")],
+    log: Annotated[
+        Path, typer.Argument(exists=True, help="CSV (or .csv.gz), Parquet, or a directory of it (`run --events`).")
+    ],
     store: Annotated[str, typer.Option("--store", help=STORE_HELP, envvar="INTENTLY_STORE")],
 ) -> None:
     """Fill a store with each user's newest events; loading a log again changes nothing.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from service.bundle.csv_rows import read_csv_rows
+from service.bundle.csv_rows import has_csv_name, read_csv_rows
 from service.event_log.files import event_files
 from service.timestamps import LATEST, MICROSECONDS
 
@@ -28,7 +28,7 @@ def read_log(connection: duckdb.DuckDBPyConnection, log: Path) -> None:
     Raises ValueError for a log without user_id, item_id, timestamp, or of neither format.
     """
     connection.execute("SET TimeZone = 'UTC'")
-    if log.suffix in (".csv", ".tsv"):
+    if has_csv_name(log):
         read_csv_rows(connection, log, lambda found: _wanted(found, log))
         rows = "SELECT *, line AS row FROM csv_rows"
     else:

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import duckdb
 
-from service.bundle.csv_rows import forget_csv_rows, read_csv_rows
+from service.bundle.csv_rows import forget_csv_rows, has_csv_name, read_csv_rows
 from service.bundle.plain_lines import LINES, MARK, READABLE, plain_lines
 
 LogFormat = Literal["auto", "csv", "parquet", "sequences", "pairs"]
@@ -41,10 +41,9 @@ def detect_format(log: Path) -> LogFormat:
 
     Raises ValueError for what is no text.
     """
-    plain = log.with_suffix("") if log.suffix == ".gz" else log
     if log.is_dir() or log.suffix in (".parquet", ".pq"):
         return "parquet"
-    if plain.suffix in (".csv", ".tsv"):
+    if has_csv_name(log):
         return "csv"
     try:
         with gzip.open(log, "rt") if log.suffix == ".gz" else log.open() as file:

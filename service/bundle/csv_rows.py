@@ -22,6 +22,11 @@ class Connection(Protocol):
         ...
 
 
+def has_csv_name(log: Path) -> bool:
+    """`.csv` or `.tsv`, also gzipped."""
+    return (log.with_suffix("") if log.suffix == ".gz" else log).suffix in (".csv", ".tsv")
+
+
 def read_csv_rows(connection: Connection, log: Path, wanted: Wanted, folder: Path | None = None) -> None:
     """View `csv_rows`: line, problem (null for a good row), text (of a bad one), and the columns as text.
 

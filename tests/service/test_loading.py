@@ -1,5 +1,6 @@
 """A store filled from a log, from the event log, and from another store."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -59,14 +60,16 @@ async def test_good_rows_are_stored_and_bad_ones_named(
         assert [await items(store, user), await items(store, f"{user}2")] == [["b", "c"], ["h"]]
 
 
-@pytest.mark.parametrize("rows", [30, 100_000])
-async def test_a_stray_quote_costs_its_line_alone(opened: OpenStore, user: str, tmp_path: Path, rows: int) -> None:
+@pytest.mark.parametrize(("rows", "name"), [(30, "log.csv"), (30, "log.csv.gz"), (100_000, "log.csv")])
+async def test_a_stray_quote_costs_its_line_alone(
+    opened: OpenStore, user: str, tmp_path: Path, rows: int, name: str
+) -> None:
     """Blank lines count as lines; line ends may be mixed; the quoted id in the first row is read without its quotes."""
     good = [f'"{user}{number % 7}",i{number % 5},{number}' for number in range(2 * rows)]
     lines = ["user_id,item_id,timestamp", "", *good[:rows], f'{user},"broken,5', "", *good[rows:], f"{user},,6"]
     ends = ["\r\n"] * rows + ["\n"] * (len(lines) - rows)
-    log = tmp_path / "log.csv"
-    log.write_bytes("".join(line + end for line, end in zip(lines, ends, strict=True)).encode())
+    log, text = tmp_path / name, "".join(line + end for line, end in zip(lines, ends, strict=True)).encode()
+    log.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
     store = opened(f"sqlite:///{tmp_path}/store.sqlite3")
     found = await load(log, store, stored_events=3, types=CLICKS)
     assert (found.users, found.events, found.rejected) == (7, 21, 2)

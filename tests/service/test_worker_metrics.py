@@ -88,7 +88,7 @@ def test_a_worker_that_was_replaced_or_sent_away_is_not_counted(running: Running
     """SIGHUP replaces all of them, one after the other; SIGTTIN brings one more, SIGTTOU sends one away."""
     before = workers_of(running.service)
     os.kill(running.service.process.pid, signal.SIGHUP)
-    eventually(lambda: not before & workers_of(running.service))
+    eventually(lambda: not before & workers_of(running.service), seconds=60)
     for sent, more in ((None, 0), (signal.SIGTTIN, 1), (signal.SIGTTOU, 0)):
         if sent is not None:
             os.kill(running.service.process.pid, sent)
